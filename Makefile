@@ -1,0 +1,87 @@
+# Every command of the project. `make` or `make help` lists them.
+# Needs only make and npm: Node itself (the version that package.json pins) comes with `npm ci`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The pinned Node and the project's tools come first; npm itself keeps the system's Node, because `npm ci` removes the pinned one.
+system_path := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(system_path)
+
+# Arguments for the command behind a target: make test ARGS="--tier unit sse"
+ARGS ?=
+# The image that `make image` starts from; scripts/base-image.sh makes one without a registry.
+BASE_IMAGE ?= docker.io/library/node:26-bookworm-slim
+IMAGE ?= sidegate:dev
+
+# npm writes this file at the end of every install, so it is the stamp: `npm ci` runs when it is missing or older than the lockfile.
+installed := node_modules/.package-lock.json
+requirements := $(wildcard test/sdk/requirements.txt)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(installed) ## Set up and start the demo: a sidecar on 127.0.0.1:15100 with a fake provider, or yours if a key is in the environment
+	@exec node cmd/sidegate.ts run --demo $(ARGS)
+
+.PHONY: test
+test: setup-test ## Set up and run every test suite; ends with "N passed, N failed, N skipped" (ARGS="--tier unit,golden NAME")
+	@node scripts/test.ts $(ARGS)
+
+.PHONY: verify
+verify: $(installed) ## All that CI asks: generated files, lint, types, tests; fails on a dirty tree
+	@scripts/clean-tree.sh before
+	@$(MAKE) generate ARGS=--check
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) test ARGS=
+	@scripts/clean-tree.sh after
+
+.PHONY: lint
+lint: $(installed) ## Formatting, lint rules and dependency rules
+	@biome check --error-on-warnings .
+	@node scripts/dependencies.ts
+
+.PHONY: types
+types: $(installed) ## Check the types
+	@tsc -p .
+
+.PHONY: generate
+generate: $(installed) ## Write CRDs and reference pages from the schemas (ARGS=--check only compares)
+	@node cmd/generate.ts $(ARGS)
+
+.PHONY: format
+format: $(installed) ## Format the code, sort imports, apply safe fixes
+	@biome check --write .
+
+.PHONY: build
+build: $(installed) ## Bundle the processes into dist/
+	@node cmd/build.ts $(ARGS)
+
+.PHONY: bench
+bench: setup-test ## Measure the sidecar beside bare proxies; writes docs/benchmarks.md
+	@node test/bench/bench.ts $(ARGS)
+
+.PHONY: image
+image: ## Build the container image with buildah (BASE_IMAGE=... IMAGE=...)
+	@BASE_IMAGE='$(BASE_IMAGE)' IMAGE='$(IMAGE)' scripts/image.sh
+
+.PHONY: clean
+clean: ## Remove what the other targets made, except node_modules
+	rm -rf dist coverage .cache .venv
+
+# --- set-up ---
+
+$(installed): package-lock.json
+	@PATH='$(system_path)' npm ci --loglevel=error
+	@touch $@
+
+.PHONY: setup-test
+setup-test: $(installed) $(if $(requirements),.venv/.installed)
+	@scripts/setup-redis.sh
+
+.venv/.installed: $(requirements)
+	@scripts/setup-python.sh $<

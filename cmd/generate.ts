@@ -1,0 +1,45 @@
+/**
+ * Writes every file that is made from the code: `node cmd/generate.ts`. With `--check` nothing is written; a file that differs
+ * is named, and the exit code is 1.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { stringify } from "yaml";
+import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
+import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
+
+/** A generated file, by its path from the root of the repository. */
+interface Generated {
+  readonly path: string;
+  readonly render: () => string;
+}
+
+const crdFile = (kind: Kind): string =>
+  `# Written by node cmd/generate.ts from src/api; do not edit.\n${stringify(crdOf(kind), { lineWidth: 120, aliasDuplicateObjects: false })}`;
+
+const generated: readonly Generated[] = [
+  { path: "crds/sidegate.dev_airoutes.yaml", render: () => crdFile(airouteKind) },
+  { path: "crds/sidegate.dev_aiquotas.yaml", render: () => crdFile(aiquotaKind) },
+  { path: "docs/reference/airoute.md", render: () => kindPage(airouteKind) },
+  { path: "docs/reference/aiquota.md", render: () => kindPage(aiquotaKind) },
+  { path: "docs/reference/conditions.md", render: conditionsPage },
+  { path: "docs/reference/endpoints.md", render: endpointsPage },
+];
+
+const root = join(import.meta.dirname, "..");
+const isCheck = process.argv.includes("--check");
+
+for (const { path, render } of generated) {
+  const file = join(root, path);
+  const wanted = render();
+  const found = await readFile(file, "utf8").catch(() => undefined);
+  if (found === wanted) continue;
+  if (isCheck) {
+    process.exitCode = 1;
+    console.error(`${path} ${found === undefined ? "is missing" : "differs from the code"}; run node cmd/generate.ts`);
+  } else {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, wanted);
+    console.log(`${path} written`);
+  }
+}

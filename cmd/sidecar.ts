@@ -1,0 +1,33 @@
+/** The sidecar's process: reads settings from its environment, starts, follows its config, drains on SIGTERM. */
+import { createLog, logLevels } from "../src/base/log.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { loadConfig, watchConfig } from "../src/sidecar/config-watch.ts";
+import { sidecarSettings, settingsText } from "../src/sidecar/settings.ts";
+import { startSidecar } from "../src/sidecar/sidecar.ts";
+import { openStores } from "../src/sidecar/stores/stores.ts";
+
+async function main(): Promise<number> {
+  const settings = sidecarSettings(process.env);
+  const log = createLog({ name: "sidecar", level: settings.logLevel });
+  const { config, digest } = loadConfig(settings.configPath);
+  const stores = await openStores({ redisUrl: settings.redisUrl, clock: systemClock, log });
+  const sidecar = await startSidecar({ ...settings, config, digest, stores, log });
+  log.info({ url: sidecar.url, admin: sidecar.adminUrl, digest, stores: stores.kind }, "listening");
+  const unwatch = watchConfig(settings.configPath, digest, {
+    changed: (loaded) => sidecar.reload(loaded.config, loaded.digest),
+    refused: (why) => sidecar.reloadFailed(why),
+  });
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
+  unwatch();
+  const failed = await sidecar.stop();
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (process.argv.includes("--help")) {
+  process.stdout.write(`sidecar: settings come from the environment\n${settingsText()}Log levels: ${logLevels.join(", ")}\n`);
+} else {
+  process.exitCode = await main();
+}

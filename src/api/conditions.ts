@@ -1,0 +1,48 @@
+/** Every condition that the status of a resource can have, with every reason and what it tells the user. */
+
+export const conditionTypes = {
+  Accepted: "The resource is valid and in force.",
+  ResolvedRefs: "All that it refers to was found and may be used.",
+  Programmed: "Every live sidecar runs it.",
+} as const;
+export type ConditionType = keyof typeof conditionTypes;
+
+export const conditionReasons = {
+  Accepted: {
+    Accepted: "Nothing stands against it.",
+    Invalid: "It contradicts itself or what it applies to; the message says what to change.",
+    Conflicted: "An older route already serves this service account; the message names it.",
+    TargetNotFound: "A target of the quota does not exist.",
+    UnsupportedValue: "A value is well formed, but cannot be used here, such as a time zone that nobody knows.",
+    QuotaNotEnforceable: "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
+  },
+  ResolvedRefs: {
+    ResolvedRefs: "Everything was found.",
+    BackendNotFound: "A backendRef names a backend that the route does not have.",
+    BackendInvalid: "The endpoint of a backend cannot be called.",
+    SecretNotFound: "A Secret does not exist.",
+    SecretKeyMissing: "The Secret has no such key.",
+    SecretInvalid: "The value in the Secret is empty, too long, or holds characters that a header cannot carry.",
+    SecretNotPermitted: "The Secret does not carry the label that permits its use, or its hosts annotation excludes the endpoint.",
+  },
+  Programmed: {
+    Programmed: "Every live sidecar has the current config.",
+    PartiallyProgrammed: "Some live sidecars still have an older config.",
+    Reconciling: "The config is being published.",
+    HeartbeatMissing: "Live sidecars do not report.",
+    QuotaStoreUnavailable: "Redis is away, so nobody can report.",
+  },
+} as const;
+export type ConditionReason = {
+  [Type in ConditionType]: keyof (typeof conditionReasons)[Type];
+}[ConditionType];
+
+/** A metav1.Condition but for its transition time, which the writer of the status adds. */
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: "True" | "False" | "Unknown";
+  readonly reason: ConditionReason;
+  readonly message: string;
+  /** Generation of the resource that was judged; absent where the resource has none (a file). */
+  readonly observedGeneration?: number;
+}

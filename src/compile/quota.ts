@@ -1,0 +1,110 @@
+/** From an AIQuota to what one route's sidecar enforces, or the reason why nobody can. */
+import type { AIQuota, LimitSpec } from "../api/aiquota.ts";
+import { durationMs } from "../api/duration.ts";
+import { nanoDollars } from "../api/money.ts";
+import type { LimitConfig, QuotaConfig, RouteConfig } from "../config/contract.ts";
+import { type EndpointName, endpoints } from "../openai/endpoints.ts";
+
+/** The time zone of a calendar window that names none. */
+const timeZoneDefault = "UTC";
+
+/** Why a quota cannot be enforced. `path` is below the quota. */
+export interface QuotaFault {
+  readonly reason: "Invalid" | "UnsupportedValue";
+  readonly message: string;
+  readonly path: readonly (string | number)[];
+}
+
+/** Whether any target of the quota is this route or this service account; and if only some of its rules, which. */
+export const quotaScope = (
+  quota: AIQuota,
+  subject: { readonly namespace: string; readonly serviceAccount: string; readonly route: string },
+): { readonly rules?: readonly string[] } | undefined => {
+  if (quota.metadata.namespace !== subject.namespace) return undefined;
+  const targets = quota.spec.targetRefs.filter(({ kind, name }) => {
+    if (kind === "AIRoute") return name === subject.route;
+    return name === (kind === "ServiceAccount" ? subject.serviceAccount : subject.namespace);
+  });
+  if (targets.length === 0) return undefined;
+  const rules = targets.flatMap(({ sectionName }) => sectionName ?? []);
+  return rules.length === targets.length ? { rules: [...new Set(rules)].sort() } : {};
+};
+
+/** Compiles a quota that applies; faults are what keeps it from being enforced on this route. */
+export const compileQuota = (
+  quota: AIQuota,
+  route: RouteConfig,
+  rules?: readonly string[],
+): { readonly quota: QuotaConfig; readonly faults: readonly QuotaFault[] } => {
+  const { namespace, name } = quota.metadata;
+  const { mode, failurePolicy, per, reservation } = quota.spec;
+  const { output, onUnknownUsage } = reservation;
+  return {
+    quota: {
+      namespace,
+      name,
+      mode,
+      failurePolicy,
+      ...(rules && { rules: [...rules] }),
+      per,
+      limits: quota.spec.limits.map(compileLimit),
+      reservation: { output, leaseMs: durationMs(reservation.lease), onUnknownUsage },
+    },
+    faults: quota.spec.limits.flatMap((limit, index) => [
+      ...timeZoneFaults(limit, ["spec", "limits", index]),
+      ...priceFaults(limit, unpricedModels(limit, route, rules), ["spec", "limits", index]),
+    ]),
+  };
+};
+
+const compileLimit = (limit: LimitSpec): LimitConfig => ({
+  name: limit.name,
+  resource: limit.resource,
+  limit: limit.resource === "Cost" ? nanoDollars(limit.limit) : Number(limit.limit),
+  burst: limit.burst ?? 0,
+  ...(limit.window && { window: compileWindow(limit.window) }),
+  ...(limit.models && { models: limit.models }),
+  ...(limit.endpoints && { endpoints: limit.endpoints }),
+});
+
+const compileWindow = ({ type, duration, period, timeZone = timeZoneDefault }: NonNullable<LimitSpec["window"]>): LimitConfig["window"] => ({
+  type,
+  ...(duration && { durationMs: durationMs(duration) }),
+  ...(period && { period, timeZone }),
+});
+
+const timeZoneFaults = ({ window }: LimitSpec, path: QuotaFault["path"]): QuotaFault[] => {
+  if (window?.timeZone === undefined || isTimeZone(window.timeZone)) return [];
+  const message = `${window.timeZone} is no time zone; write an IANA name such as Europe/Warsaw`;
+  return [{ reason: "UnsupportedValue", message, path: [...path, "window", "timeZone"] }];
+};
+
+const isTimeZone = (timeZone: string): boolean => {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const priceFaults = (limit: LimitSpec, models: readonly string[], path: QuotaFault["path"]): QuotaFault[] => {
+  if (models.length === 0) return [];
+  const message = `limit ${limit.name} counts cost, but ${models.join(", ")} ${models.length === 1 ? "has" : "have"} no price; add pricing to the route's models`;
+  return [{ reason: "Invalid", message, path: [...path, "resource"] }];
+};
+
+/** Models that the route names one by one, the limit counts, and nobody knows the price of. A prefix names none: there the sidecar refuses. */
+const unpricedModels = (limit: LimitSpec, route: RouteConfig, rules?: readonly string[]): readonly string[] => {
+  if (limit.resource !== "Cost") return [];
+  const counted = (endpoint: EndpointName) => metered.has(endpoint) && (limit.endpoints?.includes(endpoint) ?? true);
+  const named = route.rules
+    .filter((rule) => rules?.includes(rule.name) ?? true)
+    .flatMap((rule) => rule.matches)
+    .filter((match) => match.endpoints.some(counted))
+    .flatMap((match) => match.models.filter(({ type }) => type === "Exact").map(({ value }) => value));
+  return [...new Set(named)].filter((model) => (limit.models?.includes(model) ?? true) && !route.models[model]?.pricing).sort();
+};
+
+/** Endpoints whose answers cost by usage. */
+const metered: ReadonlySet<EndpointName> = new Set(endpoints.filter((endpoint) => endpoint.metered === "usage").map(({ name }) => name));

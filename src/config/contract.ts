@@ -1,0 +1,182 @@
+/**
+ * The contract between the control plane and a sidecar: the compiled, versioned config. No Kubernetes word stands in it.
+ *
+ * Units are fixed here: milliseconds, bytes, tokens, nano-dollars. Every default is already applied by `compile`, so that a
+ * sidecar decides nothing that the resources or `compile` should have decided.
+ */
+import { z } from "zod";
+import { endpointNames } from "../openai/endpoints.ts";
+
+/** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
+export const contractVersion = 1;
+
+const name = z.string().min(1).max(253);
+const milliseconds = z.int().min(1).max(86_400_000);
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** How a backend is authenticated. `value` is the provider key itself: the whole config is a Secret. */
+export const credentialSchema = z.strictObject({
+  type: z.literal("Secret"),
+  /** What logs and metrics call it: `NAMESPACE/SECRET/KEY`. */
+  name,
+  value: z.string().min(1).max(8192),
+  organization: z.string().max(256).optional(),
+  project: z.string().max(256).optional(),
+});
+
+export const backendSchema = z.strictObject({
+  name,
+  type: z.enum(["OpenAI", "AzureOpenAI", "OpenAICompatible"]),
+  /** Origin and path without a trailing slash: `https://api.openai.com/v1`, `https://eu.openai.azure.com`. */
+  endpoint: z.url().max(2048),
+  /** AzureOpenAI only: `v1`, or a dated version such as `2024-10-21`. */
+  apiVersion: z.string().max(64).optional(),
+  /** Absent: no credential is sent (OpenAICompatible only, e.g. an in-cluster vLLM). */
+  credential: credentialSchema.optional(),
+});
+
+const jsonValue: z.ZodType<unknown> = z.json();
+
+export const ruleSchema = z.strictObject({
+  name,
+  /** A request matches when any of these does. */
+  matches: z.array(
+    z.strictObject({
+      models: z.array(z.strictObject({ type: z.enum(["Exact", "Prefix"]), value: z.string().min(1).max(256) })),
+      endpoints: z.array(z.enum(endpointNames)).min(1),
+    }),
+  ),
+  /** Empty: none of its backends can be used. The rule still matches, so that no later rule takes its requests, and refuses them. */
+  backendRefs: z.array(
+    z.strictObject({
+      name,
+      /** Upstream model or Azure deployment. Absent: the name that the application asked for. */
+      model: z.string().min(1).max(256).optional(),
+      /** 0 is tried first. */
+      priority: z.int().min(0).max(15),
+      /** Share among refs of one priority; 0: never chosen. */
+      weight: z.int().min(0).max(1_000_000),
+    }),
+  ),
+  request: z.strictObject({
+    /** Top-level body members set where the client left them out. */
+    defaults: z.record(z.string(), jsonValue),
+    /** Top-level body members set whatever the client sent. */
+    overrides: z.record(z.string(), jsonValue),
+    /** Put before the client's messages (chat) or instructions (Responses). */
+    systemPrompt: z.string().max(65_536).optional(),
+    limits: z.strictObject({
+      bodyBytes: count,
+      jsonBytes: count,
+      messages: count,
+      /** Upper-bound estimate of the input, in tokens; absent: no limit. */
+      inputTokens: count.optional(),
+      /** Requested output per choice, in tokens; asked for where the client names none. Absent: the model's own maximum. */
+      outputTokens: count.optional(),
+      /** Choices (`n`) of one request. */
+      n: z.int().min(1).max(128),
+    }),
+  }),
+  timeouts: z.strictObject({ connectMs: milliseconds, firstByteMs: milliseconds, idleMs: milliseconds, totalMs: milliseconds }),
+  /** Further targets tried before the first byte has reached the client; 0: none. */
+  retry: z.strictObject({ attempts: z.int().min(0).max(3) }),
+  cache: z
+    .strictObject({
+      ttlMs: milliseconds,
+      /** Deterministic: only requests whose answer the client pinned (temperature 0, embeddings, moderations). Always: all. */
+      when: z.enum(["Deterministic", "Always"]),
+      partition: z.enum(["ServiceAccount", "Namespace", "Route"]),
+    })
+    .optional(),
+});
+
+export const modelSchema = z.strictObject({
+  /** Nano-dollars for a million tokens: "2.50" USD is 2_500_000_000. Absent: unknown price. */
+  pricing: z.strictObject({ inputPerMTok: count, cachedInputPerMTok: count, outputPerMTok: count }).optional(),
+  /** Most tokens one choice can have; what is held when the client names no maximum. */
+  outputTokensMax: count,
+  /** Upper bound of the tokens that one image part can cost. */
+  imageTokensMax: count,
+});
+
+export const limitSchema = z.strictObject({
+  name,
+  resource: z.enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"]),
+  /** In units of the resource; nano-dollars for Cost. */
+  limit: count,
+  /** Added to the limit within one window; Sliding only. */
+  burst: count,
+  /** Absent for Concurrency. */
+  window: z
+    .strictObject({
+      type: z.enum(["Sliding", "Fixed", "Calendar"]),
+      /** Sliding and Fixed. */
+      durationMs: z.int().min(1000).max(31 * 86_400_000).optional(),
+      /** Calendar. */
+      period: z.enum(["Day", "Week", "Month"]).optional(),
+      timeZone: z.string().max(64).optional(),
+    })
+    .optional(),
+  /** Absent: every model, every endpoint. */
+  models: z.array(z.string().max(256)).optional(),
+  endpoints: z.array(z.enum(endpointNames)).optional(),
+});
+
+export const quotaSchema = z.strictObject({
+  namespace: name,
+  name,
+  mode: z.enum(["Enforce", "Audit"]),
+  /** Store away: Deny refuses, Allow serves unenforced. */
+  failurePolicy: z.enum(["Deny", "Allow"]),
+  /** Rules of the route it counts; absent: all. */
+  rules: z.array(name).optional(),
+  /** What the subject is made of; empty: one shared counter. */
+  per: z.array(z.enum(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"])),
+  limits: z.array(limitSchema).min(1),
+  reservation: z.strictObject({
+    /** Cap: hold the capped output and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum. */
+    output: z.enum(["Cap", "Requested"]),
+    leaseMs: z.int().min(5_000).max(3_600_000),
+    /** An answer without usage: charge what was held, or what was seen to pass. */
+    onUnknownUsage: z.enum(["ChargeReserved", "ChargeObserved"]),
+  }),
+});
+
+export const sidecarConfigSchema = z.strictObject({
+  contractVersion: z.literal(contractVersion),
+  /** The workload this config is for. */
+  subject: z.strictObject({ namespace: name, serviceAccount: name }),
+  /** Absent: no route applies, everything is refused with `no_route`. */
+  route: z
+    .strictObject({
+      name,
+      namespace: name,
+      /** GENERATION-DIGEST of what the route says; part of the cache key and of `x-sidegate-policy`. */
+      policyVersion: z.string().min(1).max(64),
+      backends: z.array(backendSchema),
+      rules: z.array(ruleSchema),
+      /** By the name that the application asks for. */
+      models: z.record(z.string(), modelSchema),
+      audit: z.strictObject({
+        sink: z.enum(["Stdout", "File", "None"]),
+        /** File only. */
+        path: z.string().max(4096).optional(),
+        /** The record cannot be written: Deny refuses the call, Allow serves it. */
+        onFailure: z.enum(["Deny", "Allow"]),
+      }),
+    })
+    .optional(),
+  /** Without a route: why, in one sentence; part of the `no_route` error. */
+  noRouteReason: z.string().max(1024).optional(),
+  quotas: z.array(quotaSchema),
+  /** Keys for what this namespace stores (cached answers), newest first. `secret`: 32 bytes in base64. */
+  keys: z.array(z.strictObject({ id: z.string().min(1).max(32), secret: z.string().length(44) })).min(1),
+});
+
+export type SidecarConfig = z.infer<typeof sidecarConfigSchema>;
+export type RouteConfig = NonNullable<SidecarConfig["route"]>;
+export type RuleConfig = z.infer<typeof ruleSchema>;
+export type BackendConfig = z.infer<typeof backendSchema>;
+export type ModelConfig = z.infer<typeof modelSchema>;
+export type QuotaConfig = z.infer<typeof quotaSchema>;
+export type LimitConfig = z.infer<typeof limitSchema>;

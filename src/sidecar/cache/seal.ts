@@ -1,0 +1,74 @@
+/** Cached answers leave the sidecar sealed (AES-256-GCM): reading Redis discloses nothing, writing to it plants nothing. */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import type { SidecarConfig } from "../../config/contract.ts";
+import type { Usage } from "../openai/usage.ts";
+
+/** A stored answer, opened. */
+export interface CachedAnswer {
+  readonly kind: "json" | "sse";
+  readonly contentType: string;
+  readonly usage: Usage | undefined;
+  /** Wall clock of the sidecar that stored it. */
+  readonly storedAtMs: number;
+  readonly bytes: Buffer;
+}
+
+interface DerivedKeys {
+  readonly id: string;
+  readonly seal: Buffer;
+  readonly name: Buffer;
+}
+
+const entryVersion = 1;
+const ivBytes = 12;
+const tagBytes = 16;
+
+const derive = (secret: string, purpose: string): Buffer =>
+  Buffer.from(hkdfSync("sha256", Buffer.from(secret, "base64"), "sidegate", purpose, 32));
+
+/** Seals, opens and names entries with the namespace's keys; the newest key seals, all of them open. */
+export class CacheSeal {
+  readonly #keys: readonly DerivedKeys[];
+  constructor(keys: SidecarConfig["keys"]) {
+    this.#keys = keys.map(({ id, secret }) => ({ id, seal: derive(secret, "cache-seal"), name: derive(secret, "cache-name") }));
+  }
+
+  /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. */
+  nameOf(parts: readonly string[]): string {
+    const key = this.#keys[0];
+    return `${key?.id}.${createHmac("sha256", key?.name ?? Buffer.alloc(0)).update(parts.join("\0")).digest("base64url")}`;
+  }
+
+  seal(name: string, answer: CachedAnswer): Buffer {
+    const key = this.#keys[0];
+    const { bytes, ...about } = answer;
+    const head = Buffer.from(JSON.stringify(about));
+    const iv = randomBytes(ivBytes);
+    const cipher = createCipheriv("aes-256-gcm", key?.seal ?? Buffer.alloc(0), iv).setAAD(Buffer.from(name));
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(head.length);
+    const id = Buffer.from(key?.id ?? "");
+    const sealed = [cipher.update(size), cipher.update(head), cipher.update(bytes), cipher.final()];
+    return Buffer.concat([Buffer.from([entryVersion, id.length]), id, iv, cipher.getAuthTag(), ...sealed]);
+  }
+
+  /** The answer, or undefined when the entry is not ours, was changed, belongs to another name or to a key that is gone. */
+  open(name: string, entry: Buffer): CachedAnswer | undefined {
+    const idLength = entry[1] ?? 0;
+    const start = 2 + idLength;
+    if (entry[0] !== entryVersion || entry.length < start + ivBytes + tagBytes + 4) return undefined;
+    const key = this.#keys.find((k) => k.id === entry.toString("utf8", 2, start));
+    if (!key) return undefined;
+    const decipher = createDecipheriv("aes-256-gcm", key.seal, entry.subarray(start, start + ivBytes), { authTagLength: tagBytes })
+      .setAAD(Buffer.from(name))
+      .setAuthTag(entry.subarray(start + ivBytes, start + ivBytes + tagBytes));
+    try {
+      const plain = Buffer.concat([decipher.update(entry.subarray(start + ivBytes + tagBytes)), decipher.final()]);
+      const headEnd = 4 + plain.readUInt32BE(0);
+      const about = JSON.parse(plain.toString("utf8", 4, headEnd)) as Omit<CachedAnswer, "bytes">; // authenticated: our own writing
+      return { ...about, bytes: plain.subarray(headEnd) };
+    } catch {
+      return undefined; // a forged or damaged entry is a miss, and the provider's answer overwrites it
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The metric catalogue. Label sets are closed: names from the config, codes from the catalogue, never a text of the client's.
+ * `gen_ai_client_*` follow OpenTelemetry's GenAI conventions (a sidecar is the client of the provider).
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { QuotaConfig } from "../config/contract.ts";
+import type { Ending, Exchange } from "./exchange.ts";
+
+/** OpenTelemetry's buckets for `gen_ai.client.token.usage`. */
+const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304];
+/** OpenTelemetry's buckets for `gen_ai.client.operation.duration`, in s. */
+const secondBuckets = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/** What the sidecar itself adds, in s. */
+const overheadBuckets = [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05];
+/** Models that get a label of their own; the rest are `other`, so that a Prefix rule cannot blow the series up. */
+const modelLabelsMax = 64;
+
+/** Help sentences by name; docs/reference/metrics.md is generated from it. */
+export const metricCatalogue = {
+  gen_ai_client_token_usage: "Tokens of one call as the provider reported them, by type.",
+  gen_ai_client_operation_duration_seconds: "From the request's arrival to the end of its answer.",
+  gen_ai_client_operation_time_to_first_chunk_seconds: "From the request's arrival to the provider's first byte.",
+  sidegate_requests_total: "Requests by endpoint, outcome and status class.",
+  sidegate_refusals_total: "Answers of the sidecar's own by error code.",
+  sidegate_requests_in_flight: "Requests that have not ended.",
+  sidegate_upstream_attempts_total: "Calls to backends by result: answered, or the error code.",
+  sidegate_quota_decisions_total: "Refused: a limit had no room. would_refuse: the same in mode Audit.",
+  sidegate_quota_unenforced_total: "Requests that met an unreachable quota store, by what failurePolicy did.",
+  sidegate_quota_settlements_pending: "Settlements that wait for the quota store.",
+  sidegate_cache_lookups_total: "Exact cache look-ups by result.",
+  sidegate_audit_failures_total: "Audit records that could not be written.",
+  sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",
+  sidegate_config_info: "1 for the config in force, by digest and policy version.",
+  sidegate_config_reload_failures_total: "Configs that were refused; the last good one stays in force.",
+} as const;
+type MetricName = keyof typeof metricCatalogue;
+
+export class SidecarMetrics {
+  readonly registry = new Registry();
+  readonly #tokens: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "gen_ai_token_type">;
+  readonly #duration: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "error_type">;
+  readonly #firstChunk: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name">;
+  readonly #requests: Counter<"endpoint" | "outcome" | "status_class">;
+  readonly #refusals: Counter<"code">;
+  readonly #inFlight: Gauge;
+  readonly #attempts: Counter<"backend" | "result">;
+  readonly #decisions: Counter<"quota" | "limit" | "decision">;
+  readonly #unenforced: Counter<"decision">;
+  readonly #lookups: Counter<"result">;
+  readonly #audit: Counter;
+  readonly #configInfo: Gauge<"digest" | "policy_version">;
+  readonly #reloadFailures: Counter;
+  readonly #models = new Set<string>();
+  #running = 0;
+
+  constructor(sources: { storeUp: () => boolean; settlementsPending: () => number; defaults: boolean }) {
+    const about = <L extends string>(name: MetricName, labelNames: readonly L[] = []) => ({
+      name,
+      help: metricCatalogue[name],
+      labelNames: [...labelNames],
+      registers: [this.registry],
+    });
+    const operation = ["gen_ai_operation_name", "gen_ai_provider_name"] as const;
+    const withModel = [...operation, "gen_ai_request_model"] as const;
+    this.#tokens = new Histogram({ ...about("gen_ai_client_token_usage", [...withModel, "gen_ai_token_type"]), buckets: tokenBuckets });
+    this.#duration = new Histogram({ ...about("gen_ai_client_operation_duration_seconds", [...withModel, "error_type"]), buckets: secondBuckets });
+    this.#firstChunk = new Histogram({ ...about("gen_ai_client_operation_time_to_first_chunk_seconds", operation), buckets: [...overheadBuckets, ...secondBuckets.slice(1)] });
+    this.#requests = new Counter(about("sidegate_requests_total", ["endpoint", "outcome", "status_class"]));
+    this.#refusals = new Counter(about("sidegate_refusals_total", ["code"]));
+    const running = (): number => this.#running;
+    this.#inFlight = new Gauge({
+      ...about("sidegate_requests_in_flight"),
+      collect() {
+        this.set(running());
+      },
+    });
+    this.#attempts = new Counter(about("sidegate_upstream_attempts_total", ["backend", "result"]));
+    this.#decisions = new Counter(about("sidegate_quota_decisions_total", ["quota", "limit", "decision"]));
+    this.#unenforced = new Counter(about("sidegate_quota_unenforced_total", ["decision"]));
+    this.#lookups = new Counter(about("sidegate_cache_lookups_total", ["result"]));
+    this.#audit = new Counter(about("sidegate_audit_failures_total"));
+    this.#configInfo = new Gauge(about("sidegate_config_info", ["digest", "policy_version"]));
+    this.#reloadFailures = new Counter(about("sidegate_config_reload_failures_total"));
+    new Gauge({
+      ...about("sidegate_quota_settlements_pending"),
+      collect() {
+        this.set(sources.settlementsPending());
+      },
+    });
+    new Gauge({
+      ...about("sidegate_store_up"),
+      collect() {
+        this.set(sources.storeUp() ? 1 : 0);
+      },
+    });
+    if (sources.defaults) collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Requests that have not ended. */
+  get inFlight(): number {
+    return this.#running;
+  }
+  started(): void {
+    this.#running++;
+  }
+  /** Counts an ended exchange; called once for each. */
+  ended(exchange: Exchange, ending: Ending): void {
+    this.#running--;
+    const endpoint = exchange.match?.endpoint;
+    this.#requests.inc({ endpoint: endpoint?.name ?? "none", outcome: ending.outcome, status_class: `${Math.floor(ending.status / 100)}xx` });
+    if (endpoint === undefined || exchange.call.backend === undefined) return;
+    const operation = {
+      gen_ai_operation_name: endpoint.operation,
+      gen_ai_provider_name: exchange.call.backendType === "AzureOpenAI" ? "azure.ai.openai" : "openai",
+    };
+    const gen_ai_request_model = this.#modelLabel(exchange.model ?? "");
+    const seconds = (exchange.clock.monotonicMs() - exchange.startedMs) / 1000;
+    this.#duration.observe({ ...operation, gen_ai_request_model, error_type: ending.errorCode === undefined ? "" : errorType(ending) }, seconds);
+    if (exchange.call.firstByteMs !== undefined) this.#firstChunk.observe(operation, exchange.call.firstByteMs / 1000);
+    if (ending.usage === undefined) return;
+    this.#tokens.observe({ ...operation, gen_ai_request_model, gen_ai_token_type: "input" }, ending.usage.inputTokens);
+    this.#tokens.observe({ ...operation, gen_ai_request_model, gen_ai_token_type: "output" }, ending.usage.outputTokens);
+  }
+  #modelLabel(model: string): string {
+    if (this.#models.has(model)) return model;
+    if (this.#models.size >= modelLabelsMax) return "other";
+    this.#models.add(model);
+    return model;
+  }
+  /** An answer of our own. `code` is from the catalogue. */
+  refused(code: string): void {
+    this.#refusals.inc({ code });
+  }
+  upstreamAttempt(backend: string, result: string): void {
+    this.#attempts.inc({ backend, result });
+  }
+  quotaDecision(quota: QuotaConfig, limit: string, decision: "refused" | "would_refuse"): void {
+    this.#decisions.inc({ quota: `${quota.namespace}/${quota.name}`, limit, decision });
+  }
+  quotaUnenforced(decision: "denied" | "allowed"): void {
+    this.#unenforced.inc({ decision });
+  }
+  cacheLookup(result: "hit" | "miss" | "unavailable" | "fault"): void {
+    this.#lookups.inc({ result });
+  }
+  auditFailed(): void {
+    this.#audit.inc();
+  }
+  configInForce(digest: string, policyVersion: string): void {
+    this.#configInfo.reset();
+    this.#configInfo.set({ digest, policy_version: policyVersion }, 1);
+  }
+  reloadFailed(): void {
+    this.#reloadFailures.inc();
+  }
+}
+
+/** A provider's code is the provider's text: only the outcome becomes a label, our own codes have their own metric. */
+const errorType = (ending: Ending): string => (ending.status >= 400 ? String(ending.status) : ending.outcome);

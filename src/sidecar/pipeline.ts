@@ -1,0 +1,51 @@
+/**
+ * START HERE: a request's way through the sidecar, one line a stage, built once for each config. Read down for the way in; on
+ * the way out each stage gives back what it took (exchange.onEnd), last taken first. src/sidecar/README.md has the picture.
+ */
+import type { RouteConfig } from "../config/contract.ts";
+import { refuse } from "./errors.ts";
+import type { Identity, Received } from "./exchange.ts";
+import { type AcceptLimits, accept } from "./stages/accept.ts";
+import { type AdmitDeps, admit } from "./stages/admit.ts";
+import { authorize } from "./stages/authorize.ts";
+import { type CallDeps, call } from "./stages/call.ts";
+import { identify } from "./stages/identify.ts";
+import { inspect } from "./stages/inspect.ts";
+import { localModels } from "./stages/models.ts";
+import { type RecordDeps, record } from "./stages/record.ts";
+import { shape } from "./stages/shape.ts";
+import { type Handler, Pipeline } from "./stage.ts";
+
+export interface PipelineDeps extends AdmitDeps, RecordDeps, CallDeps {
+  readonly identity: Identity;
+}
+
+/** The pipeline of a route. */
+export const pipelineFor = (route: RouteConfig, deps: PipelineDeps): Handler<Received> =>
+  Pipeline.from<Received>()
+    .through(accept(limitsOf(route))) //        400, 404, 405, 413, 415, 431
+    .through(identify(deps.identity)) //        403
+    .through(authorize(route.rules)) //         403: the rule that opens endpoint and model
+    .through(shape(route.models)) //            400, 413: defaults, overrides, limits, usage asked for
+    .through(inspect()) //                      403: state and background work that no rule names
+    .through(localModels(route)) //             answers the list of models from the rules
+    .through(admit(deps)) //                    429, 503: every quota, or the answer from the cache
+    .through(record(deps)) //                   503: the intent is durable before any byte leaves
+    .into(call(deps)); //                       502, 504: failover, then the stream, then settlement
+
+/** Where no route applies: everything is refused, which is how a deleted route is revoked. */
+export const refusingPipeline =
+  (subject: { namespace: string; serviceAccount: string }, why = "create one whose parentRefs name it."): Handler<Received> =>
+  async () => {
+    throw refuse("no_route", `service account ${subject.namespace}/${subject.serviceAccount}`, why);
+  };
+
+/** The widest limits of any rule: the body is read before the rule is known, and measured again when it is. */
+export function limitsOf(route: { readonly rules: RouteConfig["rules"] }): AcceptLimits {
+  const limits = route.rules.map((rule) => rule.request.limits);
+  return {
+    bodyBytesMax: Math.max(0, ...limits.map((l) => l.bodyBytes)),
+    jsonBytesMax: Math.max(0, ...limits.map((l) => l.jsonBytes)),
+  };
+}
+

@@ -1,0 +1,88 @@
+/**
+ * The quota store's port. Its law, which every adapter passes (test/contract/quota-store.contract.ts):
+ * - `reserve` is all or nothing over its enforced claims and decides inside the store: however many callers come at once,
+ *   a counter never exceeds `max`.
+ * - A hold is settled, released or expires once; what comes later or twice changes nothing.
+ * - A hold that expires stays charged at the held amounts (Concurrency is given back): silence never lowers a counter.
+ * - Time is the store's own, never the caller's.
+ */
+
+/** What a counter counts and for how long. */
+export type WindowSpec =
+  /** At most `max` in any span of `durationMs`: `slots` equal slots, the oldest counted whole, so never above, at most one slot late. */
+  | { readonly type: "Sliding"; readonly durationMs: number }
+  /** Aligned to the epoch. */
+  | { readonly type: "Fixed"; readonly durationMs: number }
+  /** `boundariesMs`: ascending starts of windows around now, at least the current one's start and end; the store's time picks. */
+  | { readonly type: "Calendar"; readonly boundariesMs: readonly number[] }
+  /** Amount in use now; given back at settlement, release or expiry. */
+  | { readonly type: "Concurrency" };
+
+/** One limit that applies to a request. */
+export interface Claim {
+  /** Key of the counter without prefix: quota, limit and subject, `[A-Za-z0-9._:/=-]`, at most 512 characters. */
+  readonly counter: string;
+  readonly window: WindowSpec;
+  /** Limit plus burst, in units of the resource, 0 to 2^53-1. */
+  readonly max: number;
+  /** Units to hold whatever the output, 0 to 2^53-1. */
+  readonly amount: number;
+  /** Units that one token of output adds (a price may be a fraction); absent: 0. The hold is ceil(amount + perOutput x granted). */
+  readonly perOutput?: number;
+  /** false: counted but never refused (mode Audit). */
+  readonly enforced: boolean;
+}
+
+export interface ReserveRequest {
+  readonly namespace: string;
+  /** Unique for each request; reserving again under one id answers as the first time did and holds nothing more. */
+  readonly holdId: string;
+  readonly leaseMs: number;
+  readonly claims: readonly Claim[];
+  /**
+   * Output to hold, in tokens: as much of `wanted` as all enforced claims have room for, never less than `min`, else refused.
+   * The caller asks the provider for no more than was granted, so a smaller hold is still an upper bound. Absent: 0.
+   */
+  readonly output?: { readonly wanted: number; readonly min: number; /** Granted in whole multiples of it (choices of one request); absent: 1. */ readonly step?: number };
+}
+
+/** State of one claim after the decision, in the order of the claims. */
+export interface ClaimState {
+  /** Charged and held together, including this hold where it was admitted. */
+  readonly used: number;
+  /** Until the window ends (Fixed, Calendar) or the oldest slot rolls out (Sliding); 0 for Concurrency. */
+  readonly resetMs: number;
+  /** Would have exceeded `max`. For an unenforced claim of an admitted request: it was over. */
+  readonly exceeded: boolean;
+  /** Exceeded only: when the amount would fit if nobody else came; Infinity when it never can (amount > max). Concurrency: 0, unknown. */
+  readonly retryAfterMs: number;
+}
+
+export interface ReserveResult {
+  readonly admitted: boolean;
+  /** Output that is held, in tokens: min to wanted, a whole multiple of `step`; 0 when refused or none was asked for. */
+  readonly outputGranted: number;
+  readonly claims: readonly ClaimState[];
+}
+
+/** The actual amounts in the order of the claims of the reservation. */
+export interface Settlement {
+  readonly namespace: string;
+  readonly holdId: string;
+  readonly amounts: readonly number[];
+}
+
+export interface QuotaStore {
+  /** Throws StoreUnavailable. */
+  reserve(request: ReserveRequest): Promise<ReserveResult>;
+  /** Corrects the held amounts to the actual ones; true when this call did it, false when the hold was gone. Throws StoreUnavailable. */
+  settle(settlement: Settlement): Promise<boolean>;
+  /** Gives everything back, as if never asked. true when this call did it. Throws StoreUnavailable. */
+  release(namespace: string, holdId: string): Promise<boolean>;
+  /** Prolongs the leases of live holds; answers the ids that are gone. Throws StoreUnavailable. */
+  renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]>;
+  /** Charged and held now, of one counter; for status and tests. Throws StoreUnavailable. */
+  peek(namespace: string, counter: string, window: WindowSpec): Promise<number>;
+  /** Holds that are neither settled, released nor expired; for status and leak tests. */
+  liveHolds(namespace: string): Promise<number>;
+}

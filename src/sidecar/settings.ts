@@ -1,0 +1,67 @@
+/** The sidecar's settings, from its environment, read once at the start. The injector sets them; the docs table follows this one. */
+import { type LogLevel, logLevels } from "../base/log.ts";
+import type { Identity } from "./exchange.ts";
+
+/** Name, default and sentence of each variable; `undefined`: it must be set. */
+export const settingsTable = {
+  SIDEGATE_CONFIG: ["/etc/sidegate/config", "Directory with config.vN.json, or one such file."],
+  SIDEGATE_NAMESPACE: [undefined, "Namespace of the workload (downward API)."],
+  SIDEGATE_SERVICE_ACCOUNT: [undefined, "Service account of the workload (downward API)."],
+  SIDEGATE_POD: ["", "Name of the pod (downward API)."],
+  SIDEGATE_LISTEN: ["127.0.0.1:15100", "Address of the proxy."],
+  SIDEGATE_ADMIN: ["0.0.0.0:15101", "Address of probes and metrics; /status answers on loopback only."],
+  SIDEGATE_REDIS_URL: ["", "Shared quotas and cache; empty: in memory, for one machine only."],
+  SIDEGATE_GRACE_SECONDS: ["28", "How long running streams may take at the end; 2 s below the pod's grace period."],
+  SIDEGATE_LOG_LEVEL: ["info", "debug, info, warn, error or silent."],
+} as const satisfies Record<string, readonly [string | undefined, string]>;
+
+export interface SidecarSettings {
+  readonly configPath: string;
+  readonly identity: Identity;
+  readonly listen: { host: string; port: number };
+  readonly admin: { host: string; port: number };
+  readonly redisUrl: string | undefined;
+  readonly graceMs: number;
+  readonly logLevel: LogLevel;
+}
+
+/** A variable that is missing or not what it must be; all of them at once. */
+export class SettingsFault extends Error {
+  override readonly name = "SettingsFault";
+}
+
+/** Reads and checks them. Throws SettingsFault with every fault. */
+export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
+  const faults: string[] = [];
+  const text = (name: keyof typeof settingsTable): string => {
+    const value = env[name] ?? settingsTable[name][0];
+    if (value === undefined) faults.push(`${name} must be set`);
+    return value ?? "";
+  };
+  const address = (name: keyof typeof settingsTable): { host: string; port: number } => {
+    const match = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text(name));
+    if (!match?.[1] || Number(match[2]) > 65_535) faults.push(`${name} must be HOST:PORT`);
+    return { host: match?.[1] ?? "", port: Number(match?.[2] ?? 0) };
+  };
+  const level = logLevels.find((known) => known === text("SIDEGATE_LOG_LEVEL"));
+  if (!level) faults.push(`SIDEGATE_LOG_LEVEL must be one of ${logLevels.join(", ")}`);
+  const graceMs = Number(text("SIDEGATE_GRACE_SECONDS")) * 1000;
+  if (!(graceMs >= 0 && graceMs <= 3_600_000)) faults.push("SIDEGATE_GRACE_SECONDS must be 0 to 3600");
+  const settings: SidecarSettings = {
+    configPath: text("SIDEGATE_CONFIG"),
+    identity: { namespace: text("SIDEGATE_NAMESPACE"), serviceAccount: text("SIDEGATE_SERVICE_ACCOUNT"), pod: text("SIDEGATE_POD") || undefined },
+    listen: address("SIDEGATE_LISTEN"),
+    admin: address("SIDEGATE_ADMIN"),
+    redisUrl: text("SIDEGATE_REDIS_URL") || undefined,
+    graceMs,
+    logLevel: level ?? "info",
+  };
+  if (faults.length > 0) throw new SettingsFault(faults.join("; "));
+  return settings;
+}
+
+/** The table as text, for --help. */
+export const settingsText = (): string =>
+  Object.entries(settingsTable)
+    .map(([name, [fallback, sentence]]) => `  ${name.padEnd(26)} ${sentence} ${fallback === undefined ? "Required." : `Default: ${fallback || "empty"}.`}\n`)
+    .join("");

@@ -1,0 +1,99 @@
+/** One config in force, with everything made from it. Requests keep the snapshot that they started with. */
+import { Secret } from "../base/secret.ts";
+import type { Log } from "../base/log.ts";
+import type { BackendConfig, SidecarConfig } from "../config/contract.ts";
+import { CacheSeal } from "./cache/seal.ts";
+import { refuse } from "./errors.ts";
+import type { Identity, Received } from "./exchange.ts";
+import type { SidecarMetrics } from "./metrics.ts";
+import { pipelineFor, refusingPipeline } from "./pipeline.ts";
+import type { AuditSink } from "./ports/audit-sink.ts";
+import type { CacheStore } from "./ports/cache-store.ts";
+import type { QuotaStore } from "./ports/quota-store.ts";
+import type { LeaseKeeper } from "./quota/leases.ts";
+import type { Settler } from "./quota/settler.ts";
+import type { Handler } from "./stage.ts";
+import type { RecordDeps } from "./stages/record.ts";
+import type { Backend } from "./upstream/dialect.ts";
+import type { Pools } from "./upstream/pools.ts";
+import type { Rests } from "./upstream/targets.ts";
+
+/** What outlives a config. */
+export interface SnapshotDeps {
+  readonly identity: Identity;
+  readonly instance: string;
+  readonly quotaStore: QuotaStore;
+  readonly cacheStore: CacheStore;
+  readonly settler: Settler;
+  readonly leases: LeaseKeeper;
+  readonly pools: Pools;
+  readonly rests: Rests;
+  readonly metrics: SidecarMetrics;
+  readonly log: Log;
+  readonly random: () => number;
+  /** The sink that a route's audit settings ask for; sinks are shared by snapshots that ask for the same. */
+  readonly sinkFor: (audit: NonNullable<SidecarConfig["route"]>["audit"]) => AuditSink;
+}
+
+export interface Snapshot {
+  readonly config: SidecarConfig;
+  readonly digest: string;
+  readonly handler: Handler<Received>;
+  /** Headers that every answer carries. */
+  readonly answerHeaders: readonly [string, string][];
+  /** Absent where no route applies: there is nothing to record. */
+  readonly record: RecordDeps | undefined;
+  readonly origins: ReadonlySet<string>;
+}
+
+/** Builds the pipeline of a config. Pure but for opening the audit sink. */
+export function snapshotOf(config: SidecarConfig, digest: string, deps: SnapshotDeps): Snapshot {
+  const { route, subject } = config;
+  const base = { config, digest };
+  const isOurs = subject.namespace === deps.identity.namespace && subject.serviceAccount === deps.identity.serviceAccount;
+  if (!isOurs) {
+    const why = `this config is for ${subject.namespace}/${subject.serviceAccount}, the workload is ${deps.identity.namespace}/${deps.identity.serviceAccount}`;
+    return { ...base, handler: refuseIdentity(why), answerHeaders: [], record: undefined, origins: new Set() };
+  }
+  if (route === undefined) {
+    return { ...base, handler: refusingPipeline(subject, config.noRouteReason), answerHeaders: [], record: undefined, origins: new Set() };
+  }
+  const backends = new Map(route.backends.map((backend) => [backend.name, backendOf(backend)]));
+  const record: RecordDeps = { route, sink: deps.sinkFor(route.audit), instance: deps.instance, metrics: deps.metrics, log: deps.log };
+  const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity } = deps;
+  const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity };
+  return {
+    ...base,
+    handler: pipelineFor(route, { ...record, ...shared, quotas: config.quotas, seal: new CacheSeal(config.keys), rules: route.rules, backends }),
+    answerHeaders: [
+      ["x-sidegate-route", `${route.namespace}/${route.name}`],
+      ["x-sidegate-policy", route.policyVersion],
+    ],
+    record,
+    origins: new Set([...backends.values()].map((backend) => backend.origin)),
+  };
+}
+
+const refuseIdentity =
+  (why: string): Handler<Received> =>
+  async () => {
+    throw refuse("identity_refused", why);
+  };
+
+/** A backend's endpoint taken apart, and its key wrapped. */
+function backendOf(config: BackendConfig): Backend {
+  const url = new URL(config.endpoint);
+  const credential = config.credential;
+  // an Azure endpoint is often pasted with the API's own path on it
+  const path = url.pathname.replace(/\/+$/, "").replace(config.type === "AzureOpenAI" ? /\/openai(?:\/v1)?$/ : /$^/, "");
+  return {
+    name: config.name,
+    type: config.type,
+    origin: url.origin,
+    basePath: path,
+    apiVersion: config.apiVersion ?? "v1",
+    credential: credential === undefined ? undefined : new Secret(credential.value),
+    organization: credential?.organization,
+    project: credential?.project,
+  };
+}

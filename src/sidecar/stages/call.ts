@@ -1,0 +1,114 @@
+/**
+ * Stages 8 and 9: calls the provider and streams its answer. Target after target, until one has answered; never another one
+ * once the first byte has reached the client.
+ */
+import type { RuleConfig } from "../../config/contract.ts";
+import { type GatewayError, refuse } from "../errors.ts";
+import type { Admitted } from "../exchange.ts";
+import { spliceJson } from "../json/splice.ts";
+import { spliceMultipart } from "../multipart/scan.ts";
+import { forwardedQuery } from "../openai/paths.ts";
+import type { SidecarMetrics } from "../metrics.ts";
+import type { Handler } from "../stage.ts";
+import { attempt } from "../upstream/attempt.ts";
+import { type Backend, credentialHeaders, targetEdits, upstreamPath } from "../upstream/dialect.ts";
+import { forwardedRequestHeaders } from "../upstream/headers.ts";
+import type { Pools } from "../upstream/pools.ts";
+import { orderTargets, type Rests, type Target, targetsOf } from "../upstream/targets.ts";
+
+export interface CallDeps {
+  readonly rules: readonly RuleConfig[];
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly pools: Pools;
+  readonly rests: Rests;
+  readonly metrics: SidecarMetrics;
+  readonly random: () => number;
+}
+
+/** The last handler of the pipeline: it answers, or throws what the client is to see. */
+export const call = (deps: CallDeps): Handler<Admitted> => {
+  const targetsByRule = new Map(deps.rules.map((rule) => [rule, targetsOf(rule, deps.backends)]));
+  return async (exchange) => {
+    const { rule } = exchange;
+    const query = forwardedQuery(exchange.query);
+    const targets = orderTargets(targetsByRule.get(rule) ?? [], { pinned: isPinned(exchange), rests: deps.rests, random: deps.random });
+    const tries = Math.min(targets.length, exchange.body.kind === "raw" ? 1 : 1 + rule.retry.attempts);
+    let last: GatewayError = refuse("upstream_connect_failed", "no backend of this rule can be called");
+    for (let i = 0; i < tries; i++) {
+      const target = targets[i];
+      if (!target) break;
+      const result = await callTarget(deps, exchange, target, { query, mayFailOver: i + 1 < tries });
+      deps.metrics.upstreamAttempt(target.backend.name, result.kind === "ended" ? "answered" : result.error.code);
+      if (result.kind === "ended") return;
+      last = result.error;
+      if (result.restMs !== undefined) deps.rests.rest(target.backend.name, result.restMs);
+      if (exchange.abortReason !== undefined) break;
+      const mayGoOn = result.unsent || result.restMs !== undefined;
+      if (!mayGoOn) break;
+    }
+    throw last;
+  };
+};
+
+/** State lives where it was made: such requests always go to the rule's first backend. */
+function isPinned(exchange: Admitted): boolean {
+  const { endpoint } = exchange.match;
+  if (endpoint.model === "none") return true;
+  if (endpoint.name !== "Responses" || exchange.body.kind !== "json") return false;
+  const root = exchange.body.document.root;
+  return ["previous_response_id", "conversation"].some((key) => (root.get(key)?.kind ?? "null") !== "null");
+}
+
+function callTarget(deps: CallDeps, exchange: Admitted, target: Target, options: { query: string; mayFailOver: boolean }) {
+  const { backend } = target;
+  const model = target.model ?? exchange.model;
+  const { timeouts } = exchange.rule;
+  const { call: facts } = exchange;
+  facts.attempts++;
+  facts.backend = backend.name;
+  facts.backendType = backend.type;
+  facts.upstreamModel = model;
+  setBackendHeader(exchange, backend.name);
+  const { body, contentType } = bodyFor(exchange, backend, model);
+  const headers = forwardedRequestHeaders(exchange.request.rawHeaders, exchange.request.headers.connection);
+  headers.push(...credentialHeaders(backend), "accept-encoding", "identity");
+  if (contentType !== undefined && exchange.request.headers["content-type"] === undefined) headers.push("content-type", contentType);
+  return attempt({
+    exchange,
+    pool: deps.pools.get(backend.origin, timeouts.connectMs),
+    path: upstreamPath(backend, exchange, model, options.query),
+    headers: withLength(headers, exchange),
+    body,
+    timeouts,
+    mayFailOver: options.mayFailOver,
+  });
+}
+
+/** A body that is piped through keeps its declared length. */
+function withLength(headers: string[], exchange: Admitted): string[] {
+  if (exchange.body.kind === "raw" && exchange.body.length !== undefined) headers.push("content-length", String(exchange.body.length));
+  return headers;
+}
+
+function setBackendHeader(exchange: Admitted, backend: string): void {
+  const at = exchange.answerHeaders.findIndex(([name]) => name === "x-sidegate-backend");
+  if (at >= 0) exchange.answerHeaders.splice(at, 1);
+  exchange.answerHeaders.push(["x-sidegate-backend", backend]);
+}
+
+/** The body as this backend takes it: the bytes that came, with the edits spliced in. */
+function bodyFor(exchange: Admitted, backend: Backend, model: string) {
+  const { body } = exchange;
+  if (body.kind === "json") {
+    const edits = targetEdits(backend, exchange, model);
+    return { body: edits.length === 0 ? body.bytes : spliceJson(body.document, edits), contentType: "application/json" };
+  }
+  if (body.kind === "multipart") {
+    const keeps = model === exchange.model && exchange.match.deployment === undefined;
+    const bytes = keeps ? body.bytes : spliceMultipart(body.bytes, body.scan, { name: "model", value: model });
+    return { body: bytes, contentType: body.contentType };
+  }
+  if (body.kind === "raw") return { body: body.stream, contentType: undefined };
+  // a POST without a body: an empty one says so (content-length: 0)
+  return { body: exchange.match.endpoint.method === "POST" ? Buffer.alloc(0) : null, contentType: undefined };
+}

@@ -1,0 +1,86 @@
+/**
+ * Stage 7: the intent is committed before any byte leaves; the outcome follows when the exchange ends. Metadata only: never a
+ * prompt, an answer, a header or a secret. An intent without outcome tells of a crash in between.
+ */
+import type { Log } from "../../base/log.ts";
+import type { RouteConfig } from "../../config/contract.ts";
+import { GatewayError } from "../errors.ts";
+import type { Admitted, Ending, Exchange } from "../exchange.ts";
+import type { SidecarMetrics } from "../metrics.ts";
+import { AuditUnavailable, type AuditSink } from "../ports/audit-sink.ts";
+import type { Stage } from "../stage.ts";
+
+export interface RecordDeps {
+  readonly route: RouteConfig;
+  readonly sink: AuditSink;
+  readonly instance: string;
+  readonly metrics: SidecarMetrics;
+  readonly log: Log;
+}
+
+const identityText = (x: { identity: { namespace: string; serviceAccount: string } }): string =>
+  `${x.identity.namespace}/${x.identity.serviceAccount}`;
+
+/** Writes the intent and waits until it is durable; refuses with 503 when it cannot be and the route says Deny. */
+export const record =
+  (deps: RecordDeps): Stage<Admitted, Admitted> =>
+  (next) =>
+  async (exchange) => {
+    const { match, body, rule } = exchange;
+    const intent = JSON.stringify({
+      record: "intent",
+      time: new Date(exchange.clock.nowMs()).toISOString(),
+      id: exchange.id,
+      instance: deps.instance,
+      route: `${deps.route.namespace}/${deps.route.name}`,
+      policyVersion: deps.route.policyVersion,
+      rule: rule.name,
+      identity: identityText(exchange),
+      method: match.endpoint.method,
+      endpoint: match.endpoint.name,
+      path: match.path,
+      model: exchange.model,
+      streamed: exchange.streamed,
+      bodyBytes: body.kind === "none" ? 0 : body.kind === "raw" ? (body.length ?? null) : body.bytes.length,
+      heldTokens: { input: exchange.estimate.inputTokens, output: exchange.estimate.outputTokens },
+    });
+    try {
+      await deps.sink.write(intent);
+    } catch (cause) {
+      if (!(cause instanceof AuditUnavailable)) throw cause;
+      deps.metrics.auditFailed();
+      if (deps.route.audit.onFailure === "Deny") throw new GatewayError("audit_unavailable", [], { cause, retryAfterMs: 1000 });
+    }
+    return next(exchange);
+  };
+
+/** Writes how an exchange ended: the second half of an intent, or the whole story of a refusal or a cache hit. */
+export function recordOutcome(deps: RecordDeps, exchange: Exchange, ending: Ending): void {
+  const { call } = exchange;
+  const outcome = JSON.stringify({
+    record: "outcome",
+    time: new Date(exchange.clock.nowMs()).toISOString(),
+    id: exchange.id,
+    instance: deps.instance,
+    route: `${deps.route.namespace}/${deps.route.name}`,
+    rule: exchange.rule?.name ?? null,
+    identity: exchange.identity ? identityText({ identity: exchange.identity }) : null,
+    endpoint: exchange.match?.endpoint.name ?? null,
+    model: exchange.model?.slice(0, 256) ?? null,
+    outcome: ending.outcome,
+    status: ending.status,
+    errorCode: ending.errorCode ?? null,
+    backend: call.backend ?? null,
+    upstreamModel: call.upstreamModel ?? null,
+    attempts: call.attempts,
+    sent: call.sent,
+    usage: ending.usage ?? null,
+    observedOutputTokens: ending.observedOutputTokens ?? null,
+    finishReasons: ending.finishReasons ?? [],
+    durationMs: Math.round((exchange.clock.monotonicMs() - exchange.startedMs) * 1000) / 1000,
+  });
+  deps.sink.write(outcome).catch((fault: unknown) => {
+    deps.metrics.auditFailed();
+    if (!(fault instanceof AuditUnavailable)) deps.log.error({ err: fault }, "outcome not recorded");
+  });
+}

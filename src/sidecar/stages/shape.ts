@@ -1,0 +1,164 @@
+/** Stage 4: makes the request what the route says it is: defaults, overrides, system prompt, limits, usage asked for. */
+import type { ModelConfig, RuleConfig } from "../../config/contract.ts";
+import { unknownModel } from "../../config/model-defaults.ts";
+import { refuse } from "../errors.ts";
+import { type Authorized, type Estimate, know, type Shaped } from "../exchange.ts";
+import type { JsonEdit } from "../json/splice.ts";
+import type { JsonValue } from "../json/view.ts";
+import { estimateInput } from "../openai/estimate.ts";
+import type { Stage } from "../stage.ts";
+import { typed } from "./accept.ts";
+
+/** Names under which a request asks for its output maximum, by endpoint path; the first that stands counts. */
+export const outputMembers: Readonly<Record<string, readonly string[]>> = {
+  "/chat/completions": ["max_completion_tokens", "max_tokens"],
+  "/completions": ["max_tokens"],
+  "/responses": ["max_output_tokens"],
+};
+/** What the provider writes when a legacy completion names no maximum. */
+const completionsOutputDefault = 16;
+
+/** Applies what the rule says about requests; refuses what is over its limits. */
+export const shape =
+  (models: Readonly<Record<string, ModelConfig>>): Stage<Authorized, Shaped> =>
+  (next) =>
+  async (exchange) => {
+    const { rule, body } = exchange;
+    checkBytes(exchange);
+    const model = models[exchange.model] ?? unknownModel;
+    const wish = new Wish(exchange, rule);
+    checkMessages(exchange, rule);
+    const estimate = estimateOf(exchange, model, wish);
+    const usage = usageEdit(exchange, wish);
+    const edits = body.kind === "json" ? [...ruleEdits(exchange, wish), ...usage] : [];
+    return next(know(exchange, { edits, estimate, stripUsage: usage.length > 0 }));
+  };
+
+/** A request's members as they will be: overrides, then what the client sent, then defaults. */
+class Wish {
+  readonly #root: JsonValue | undefined;
+  readonly #rule: RuleConfig;
+  constructor(exchange: Authorized, rule: RuleConfig) {
+    this.#root = exchange.body.kind === "json" ? exchange.body.document.root : undefined;
+    this.#rule = rule;
+  }
+  member(key: string): JsonValue | undefined {
+    const value = this.#root?.get(key);
+    return value && value.kind !== "null" ? value : undefined;
+  }
+  /** A whole number of at least `min`, or undefined when nobody names one. */
+  integer(key: string, min: number): number | undefined {
+    const { overrides, defaults } = this.#rule.request;
+    const value = key in overrides ? overrides[key] : (this.#sent(key) ?? defaults[key]);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) throw typed(key, `an integer of at least ${min}`);
+    return value;
+  }
+  #sent(key: string): unknown {
+    const value = this.member(key);
+    return value === undefined ? undefined : value.kind === "number" ? value.number() : value.kind;
+  }
+}
+
+function checkBytes(exchange: Authorized): void {
+  const { body, rule } = exchange;
+  const limits = rule.request.limits;
+  if (body.kind === "json" && body.bytes.length > limits.jsonBytes) throw refuse("json_too_large", String(limits.jsonBytes));
+  const bytes = body.kind === "raw" ? (body.length ?? 0) : body.kind === "none" ? 0 : body.bytes.length;
+  if (bytes > limits.bodyBytes) throw refuse("body_too_large", String(limits.bodyBytes));
+}
+
+function checkMessages(exchange: Authorized, rule: RuleConfig): void {
+  if (exchange.body.kind !== "json") return;
+  const root = exchange.body.document.root;
+  const list = root.get("messages") ?? root.get("input");
+  if (list?.kind === "array" && list.length > rule.request.limits.messages) {
+    throw refuse("too_many_messages", String(list.length), String(rule.request.limits.messages));
+  }
+}
+
+/** Upper bounds of the cost; refuses what is over the rule's limits. */
+function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estimate {
+  const { limits, systemPrompt } = exchange.rule.request;
+  const input = estimateInput(exchange.body, model, systemPrompt ?? "");
+  if (limits.inputTokens !== undefined && input.likelyTokens > limits.inputTokens) {
+    throw refuse("input_too_long", String(input.likelyTokens), String(limits.inputTokens));
+  }
+  const choices = choicesOf(exchange, wish);
+  if (choices > limits.n) throw refuse("too_many_choices", String(choices), String(limits.n));
+  const asked = askedOutput(exchange, wish);
+  if (asked !== undefined && limits.outputTokens !== undefined && asked > limits.outputTokens) {
+    throw refuse("output_over_limit", String(asked), String(limits.outputTokens));
+  }
+  const producesText = ["Embeddings", "Moderations"].includes(exchange.match.endpoint.name) === false;
+  const cap = producesText ? (asked ?? Math.min(limits.outputTokens ?? model.outputTokensMax, model.outputTokensMax)) : 0;
+  const metered = exchange.match.endpoint.metered === "usage";
+  return {
+    inputTokens: metered ? input.upperTokens : 0,
+    outputTokens: metered ? cap * choices : 0,
+    outputCap: cap,
+    choices,
+    capAsked: asked !== undefined || !producesText,
+    // a rule that limits the output has it asked for, quota or not
+    capWanted: asked === undefined && limits.outputTokens !== undefined,
+  };
+}
+
+function choicesOf(exchange: Authorized, wish: Wish): number {
+  const name = exchange.match.endpoint.name;
+  if (!["ChatCompletions", "Completions", "ImagesGenerations"].includes(name)) return 1;
+  const n = wish.integer("n", 1) ?? 1;
+  const prompts = name === "Completions" ? wish.member("prompt") : undefined;
+  const lists = prompts?.kind === "array" && [...prompts.items()].some((item) => item.kind !== "number") ? prompts.length : 1;
+  return Math.max(n, name === "Completions" ? (wish.integer("best_of", 1) ?? 1) : 1) * Math.max(1, lists);
+}
+
+function askedOutput(exchange: Authorized, wish: Wish): number | undefined {
+  const path = exchange.match.endpoint.path;
+  for (const member of outputMembers[path] ?? []) {
+    const value = wish.integer(member, 1);
+    if (value !== undefined) return value;
+  }
+  return path === "/completions" ? completionsOutputDefault : undefined;
+}
+
+/** Edits that make the body what the rule says; later lists win over what the client sent. */
+function ruleEdits(exchange: Authorized, wish: Wish): JsonEdit[] {
+  const { defaults, overrides, systemPrompt } = exchange.rule.request;
+  const edits: JsonEdit[] = [];
+  for (const [key, value] of Object.entries(defaults)) {
+    if (!(key in overrides) && wish.member(key) === undefined && key !== "stream_options") edits.push(set([key], value));
+  }
+  for (const [key, value] of Object.entries(overrides)) if (key !== "stream_options") edits.push(set([key], value));
+  if (systemPrompt !== undefined) edits.push(...systemPromptEdit(exchange, systemPrompt));
+  return edits;
+}
+
+const set = (path: (string | number)[], value: unknown): JsonEdit => ({ op: "set", path, value: JSON.stringify(value) });
+
+function systemPromptEdit(exchange: Authorized, systemPrompt: string): JsonEdit[] {
+  if (exchange.body.kind !== "json") return [];
+  const root = exchange.body.document.root;
+  if (exchange.match.endpoint.path === "/chat/completions") {
+    if (root.get("messages")?.kind !== "array") throw typed("messages", "a list of messages");
+    return [{ op: "insert", path: ["messages", 0], value: JSON.stringify({ role: "system", content: systemPrompt }) }];
+  }
+  if (exchange.match.endpoint.path !== "/responses") return [];
+  const sent = root.get("instructions");
+  if (sent !== undefined && sent.kind !== "string" && sent.kind !== "null") throw typed("instructions", "a string");
+  const own = sent?.kind === "string" ? (sent.string() ?? "") : "";
+  return [set(["instructions"], own === "" ? systemPrompt : `${systemPrompt}\n\n${own}`)];
+}
+
+/**
+ * A stream reports its usage only when asked (`stream_options.include_usage`), so it is always asked for; the extra frame is
+ * taken out again when the client did not ask. An empty list: nothing to change, the client gets the frame.
+ */
+function usageEdit(exchange: Authorized, wish: Wish): JsonEdit[] {
+  const { path } = exchange.match.endpoint;
+  if (!exchange.streamed || (path !== "/chat/completions" && path !== "/completions")) return [];
+  const options = wish.member("stream_options");
+  if (options !== undefined && options.kind !== "object") throw typed("stream_options", "an object");
+  if (options?.get("include_usage")?.kind === "true") return [];
+  return [{ op: "set", path: ["stream_options", "include_usage"], value: "true" }];
+}

@@ -1,0 +1,47 @@
+import type { WindowSpec } from "../../ports/quota-store.ts";
+
+/*
+ * Every key that Sidegate has in Redis. `{NAMESPACE}` is the hash tag: all keys of a namespace share one slot, so that one
+ * script call reaches them on a Cluster too, and an ACL user of a namespace is `~sg:{NAMESPACE}:*`.
+ *
+ * | key                                     | type   | holds                                                  | ends                             |
+ * |-----------------------------------------|--------|--------------------------------------------------------|----------------------------------|
+ * | sg:{NAMESPACE}:sliding:DURATION:COUNTER | hash   | slot number (time / slot length) → units charged, held | after its newest slot + 1 min    |
+ * | sg:{NAMESPACE}:fixed:DURATION:COUNTER   | hash   | slot number (time / duration) → units charged, held    | after its newest slot + 1 min    |
+ * | sg:{NAMESPACE}:calendar:COUNTER         | hash   | start of the window (ms) → units charged, held         | after its newest window + 1 min  |
+ * | sg:{NAMESPACE}:concurrency:COUNTER      | zset   | UNITS@HOLD-KEY → end of the lease (ms); `used` → minus | 61 min after the last hold       |
+ * |                                         |        | the units in use                                       |                                  |
+ * | sg:{NAMESPACE}:hold:ID                  | string | eight words a claim: kind, counter key, slot, amount,  | with the lease                   |
+ * |                                         |        | then the first answer: used, resetMs, exceeded,        |                                  |
+ * |                                         |        | retryAfterMs; or `released`: given up                  |                                  |
+ * | sg:{NAMESPACE}:holds                    | zset   | hold key → end of the lease (ms)                       | when empty                       |
+ * | sg:{NAMESPACE}:cache:KEY                | string | one sealed answer                                      | with its TTL                     |
+ *
+ * Reserved for quotas of the whole cluster: `sg:{_cluster}:` with the same kinds.
+ */
+
+/** Prefix of all keys of a namespace. */
+export const prefixOf = (namespace: string): string => `sg:{${namespace}}:`;
+
+/** Record of one hold. */
+export const holdKey = (namespace: string, holdId: string): string => `sg:{${namespace}}:hold:${holdId}`;
+
+/** Index of the live holds of a namespace. */
+export const holdsKey = (namespace: string): string => `sg:{${namespace}}:holds`;
+
+/** One sealed answer. */
+export const cacheKey = (namespace: string, key: string): string => `sg:{${namespace}}:cache:${key}`;
+
+/** One counter. A changed duration is another counter: its slots have another length. */
+export const counterKey = (namespace: string, counter: string, window: WindowSpec): string => {
+  switch (window.type) {
+    case "Sliding":
+      return `sg:{${namespace}}:sliding:${window.durationMs}:${counter}`;
+    case "Fixed":
+      return `sg:{${namespace}}:fixed:${window.durationMs}:${counter}`;
+    case "Calendar":
+      return `sg:{${namespace}}:calendar:${counter}`;
+    case "Concurrency":
+      return `sg:{${namespace}}:concurrency:${counter}`;
+  }
+};

@@ -1,0 +1,92 @@
+import type { Claim, Settlement, WindowSpec } from "../../ports/quota-store.ts";
+import { slotMsOf } from "../claims.ts";
+import { counterKey, holdKey, holdsKey } from "./keys.ts";
+import { luaSources } from "./scripts.generated.ts";
+
+export type ScriptName = keyof typeof luaSources;
+
+/** One script call, ready for EVALSHA. */
+export interface ScriptCall {
+  readonly script: ScriptName;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+/**
+ * What each script takes, in order; ".." repeats. The headers of lua/*.lua say the same in the same words, and a test
+ * compares the two with each other, with what the calls below pass and with what the scripts read.
+ */
+export const signatures: Readonly<Record<ScriptName, { readonly keys: string; readonly args: string }>> = {
+  reserve: { keys: "hold record, index of live holds, counters..", args: "lease, claims.." },
+  settle: { keys: "hold record, index of live holds", args: "actual amounts.." },
+  release: { keys: "hold record, index of live holds", args: "how long a reserve that comes late is turned away" },
+  renew: { keys: "index of live holds, hold records..", args: "lease" },
+  peek: { keys: "a counter or the index of live holds", args: "kind, window" },
+};
+
+/** Five words of a claim for reserve.lua. */
+const claimWords = (claim: Claim): readonly string[] => [
+  kindOf(claim.window),
+  windowWord(claim.window),
+  String(claim.max),
+  String(claim.amount),
+  claim.enforced ? "1" : "0",
+];
+
+const kinds = { Sliding: "sliding", Fixed: "fixed", Calendar: "calendar", Concurrency: "concurrency" } as const;
+const kindOf = (window: WindowSpec): string => kinds[window.type];
+
+const windowWord = (window: WindowSpec): string =>
+  window.type === "Calendar" ? window.boundariesMs.join(",") : String(slotMsOf(window));
+
+/** Holds an amount on every counter, or on none. `leaseMs` 1 to 3,600,000. */
+export const reserveCall = (request: {
+  readonly namespace: string;
+  readonly holdId: string;
+  readonly leaseMs: number;
+  readonly claims: readonly Claim[];
+}): ScriptCall => {
+  const { namespace, holdId, leaseMs, claims } = request;
+  const keys = [holdKey(namespace, holdId), holdsKey(namespace)];
+  const args = [String(leaseMs)];
+  for (const claim of claims) {
+    keys.push(counterKey(namespace, claim.counter, claim.window));
+    args.push(...claimWords(claim));
+  }
+  return { script: "reserve", keys, args };
+};
+
+/** Corrects the amounts of a hold to the actual ones and ends it. */
+export const settleCall = ({ namespace, holdId, amounts }: Settlement): ScriptCall => ({
+  script: "settle",
+  keys: [holdKey(namespace, holdId), holdsKey(namespace)],
+  args: amounts.map(String),
+});
+
+/** Gives a hold back. `lateMs`: how long its reserve is turned away if it comes only now; 0: not at all. */
+export const releaseCall = (hold: { readonly namespace: string; readonly holdId: string; readonly lateMs: number }): ScriptCall => ({
+  script: "release",
+  keys: [holdKey(hold.namespace, hold.holdId), holdsKey(hold.namespace)],
+  args: [String(hold.lateMs)],
+});
+
+/** Prolongs leases; answers the positions, from 1, of the holds that are gone. */
+export const renewCall = (namespace: string, holdIds: readonly string[], leaseMs: number): ScriptCall => ({
+  script: "renew",
+  keys: [holdsKey(namespace), ...holdIds.map((holdId) => holdKey(namespace, holdId))],
+  args: [String(leaseMs)],
+});
+
+/** Reads a counter. */
+export const peekCall = (namespace: string, counter: string, window: WindowSpec): ScriptCall => ({
+  script: "peek",
+  keys: [counterKey(namespace, counter, window)],
+  args: [kindOf(window), windowWord(window)],
+});
+
+/** Counts the live holds. */
+export const liveHoldsCall = (namespace: string): ScriptCall => ({
+  script: "peek",
+  keys: [holdsKey(namespace)],
+  args: ["holds", "0"],
+});

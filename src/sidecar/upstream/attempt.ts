@@ -1,0 +1,239 @@
+/** One call to one target: sends the request, judges the head of the answer, and hands the bytes to the sink that fits. */
+import type { Readable, Transform } from "node:stream";
+import type { Dispatcher, Pool } from "undici";
+import type { RuleConfig } from "../../config/contract.ts";
+import { GatewayError, refuse } from "../errors.ts";
+import type { Admitted } from "../exchange.ts";
+import { decodedBytesFree, decodedRatioMax, decoderFor } from "./decoder.ts";
+import { ErrorSink } from "./error-sink.ts";
+import { isUnsent, upstreamFault } from "./faults.ts";
+import { forwardedResponseHeaders } from "./headers.ts";
+import { JsonSink } from "./json-sink.ts";
+import { PipeSink } from "./pipe-sink.ts";
+import type { AnswerHead, AnswerSink } from "./sink.ts";
+import { StreamSink } from "./stream-sink.ts";
+
+/** What became of an attempt. */
+export type AttemptResult =
+  /** The exchange has ended: an answer or an error went to the client. */
+  | { readonly kind: "ended" }
+  /** Nothing went to the client, and another target may be asked. */
+  | { readonly kind: "failed"; readonly error: GatewayError; readonly unsent: boolean; readonly restMs?: number };
+
+export interface AttemptRequest {
+  readonly exchange: Admitted;
+  readonly pool: Pool;
+  readonly path: string;
+  readonly headers: string[];
+  readonly body: Buffer | Readable | null;
+  readonly timeouts: RuleConfig["timeouts"];
+  /** A further target may be asked: answers that say "ask another" are not passed on. */
+  readonly mayFailOver: boolean;
+}
+
+/** Statuses that say: ask another, or later. */
+const failOverStatuses: ReadonlySet<number> = new Set([429, 503]);
+/** Rest of a backend that asks for one without saying how long, in ms. */
+const restDefaultMs = 1_000;
+
+/** Runs the attempt; never throws. */
+export function attempt(request: AttemptRequest): Promise<AttemptResult> {
+  return new Promise((resolve) => {
+    const handler = new AttemptHandler(request, resolve);
+    const { exchange, path, headers, body, timeouts } = request;
+    const method = exchange.match.endpoint.method;
+    const options: Dispatcher.DispatchOptions = {
+      path,
+      method,
+      headers,
+      body,
+      headersTimeout: timeouts.firstByteMs,
+      bodyTimeout: timeouts.idleMs,
+    };
+    try {
+      request.pool.dispatch(options, handler);
+    } catch (fault) {
+      handler.fault(fault);
+    }
+  });
+}
+
+class AttemptHandler implements Dispatcher.DispatchHandler {
+  readonly #request: AttemptRequest;
+  readonly #resolve: (result: AttemptResult) => void;
+  /** An earlier target has had the request. */
+  readonly #sentBefore: boolean;
+  #controller: Dispatcher.DispatchController | undefined;
+  #sink: AnswerSink | undefined;
+  #decoder: Transform | undefined;
+  #head: AnswerHead | undefined;
+  #sent = false;
+  #settled = false;
+  #total: NodeJS.Timeout | undefined;
+  #totalOver = false;
+  #encodedBytes = 0;
+  #decodedBytes = 0;
+
+  constructor(request: AttemptRequest, resolve: (result: AttemptResult) => void) {
+    this.#request = request;
+    this.#resolve = resolve;
+    this.#sentBefore = request.exchange.call.sent;
+    this.#total = setTimeout(() => this.#timeOut(), request.timeouts.totalMs).unref();
+    request.exchange.onAbort(() => this.#aborted());
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#settled || this.#request.exchange.abortReason !== undefined) {
+      controller.abort(new Error("nobody waits for the answer"));
+      return;
+    }
+    this.#sent = true;
+    this.#request.exchange.call.sent = true;
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200 || this.#settled) return;
+    const { exchange, mayFailOver } = this.#request;
+    exchange.call.upstreamStatus = status;
+    exchange.call.firstByteMs = exchange.clock.monotonicMs() - exchange.startedMs;
+    const head = headOf(status, headers, controller.rawHeaders);
+    this.#head = head;
+    if (mayFailOver && failOverStatuses.has(status)) {
+      const restMs = restOf(head, headers);
+      this.#settle({ kind: "failed", error: refuse("upstream_error", String(status)), unsent: false, restMs });
+      return; // the rest of the answer is read and thrown away, so the connection can be used again
+    }
+    if (status >= 300 && status < 400) {
+      this.#refuse(refuse("upstream_redirect"));
+      return;
+    }
+    const decoder = decoderFor(one(headers["content-encoding"]));
+    if (decoder === "unknown") {
+      this.#refuse(refuse("upstream_invalid_answer", "its content-encoding is unknown"));
+      return;
+    }
+    this.#sink = this.#sinkFor(head, decoder === undefined ? one(headers["content-length"]) : undefined);
+    if (decoder) this.#decodeThrough(decoder);
+  }
+
+  #sinkFor(head: AnswerHead, length: string | undefined): AnswerSink {
+    const { exchange } = this.#request;
+    const endpoint = exchange.match.endpoint;
+    const done = (): void => this.#settle({ kind: "ended" });
+    const flow = {
+      pause: () => (this.#decoder ?? this.#controller)?.pause(),
+      resume: () => (this.#decoder ?? this.#controller)?.resume(),
+      abort: () => this.#controller?.abort(new Error("the answer is not taken")),
+    };
+    if (head.status >= 400) return new ErrorSink({ exchange, head, done });
+    if (head.mediaType === "text/event-stream" && endpoint.stream !== undefined) {
+      clearTimeout(this.#total); // streams end by idle, not by total
+      return new StreamSink({ exchange, head, flow, done, format: endpoint.stream });
+    }
+    const isText = head.mediaType.startsWith("text/") && head.mediaType !== "text/html";
+    if (endpoint.answer === "binary" || (isText && endpoint.body === "multipart")) return new PipeSink({ exchange, head, flow, done, length });
+    return new JsonSink({ exchange, head, flow, done });
+  }
+
+  /** Puts a decoder between connection and sink, with a bound on what comes out of it. */
+  #decodeThrough(decoder: Transform): void {
+    this.#decoder = decoder;
+    decoder.on("data", (chunk: Buffer) => {
+      this.#decodedBytes += chunk.length;
+      if (this.#decodedBytes > decodedBytesFree && this.#decodedBytes > this.#encodedBytes * decodedRatioMax) {
+        this.#refuse(refuse("upstream_too_large", "it unpacks to far more than it should"));
+        return;
+      }
+      this.#sink?.data(chunk);
+    });
+    decoder.on("end", () => this.#sink?.end());
+    decoder.on("error", (cause) => this.#refuse(new GatewayError("upstream_invalid_answer", ["its compression is broken"], { cause })));
+    decoder.on("drain", () => this.#controller?.resume());
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#decoder) {
+      this.#encodedBytes += chunk.length;
+      if (!this.#decoder.destroyed && !this.#decoder.write(chunk)) controller.pause();
+    } else if (this.#sink) this.#sink.data(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#decoder) this.#decoder.end();
+    else this.#sink?.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    this.fault(cause);
+  }
+
+  /** Translates what broke and ends the attempt; nothing when it has ended already. */
+  fault(cause: unknown): void {
+    if (this.#settled) return;
+    const { exchange, timeouts, mayFailOver } = this.#request;
+    const answering = this.#head !== undefined;
+    const error = this.#totalOver
+      ? new GatewayError("upstream_total_timeout", [String(timeouts.totalMs)], { cause })
+      : upstreamFault(cause, { timeouts, sent: this.#sent, answering });
+    if (this.#sink) {
+      this.#sink.fail(error);
+      return;
+    }
+    const unsent = isUnsent(cause, this.#sent);
+    if (unsent) exchange.call.sent = this.#sentBefore;
+    if (exchange.abortReason !== undefined || !mayFailOver || !unsent) this.#refuse(error, unsent);
+    else this.#settle({ kind: "failed", error, unsent });
+  }
+
+  #timeOut(): void {
+    this.#totalOver = true;
+    if (this.#controller) this.#controller.abort(new Error("total timeout"));
+    else this.fault(new Error("total timeout"));
+  }
+
+  #aborted(): void {
+    this.#controller?.abort(new Error("the client went away"));
+    if (!this.#settled && this.#sink === undefined) this.fault(new Error("the client went away"));
+  }
+
+  /** The answer cannot be passed on: ends the provider's call and hands the error up. */
+  #refuse(error: GatewayError, unsent = false): void {
+    const sink = this.#sink;
+    this.#decoder?.destroy();
+    if (sink) sink.fail(error);
+    else this.#settle({ kind: "failed", error, unsent });
+    this.#controller?.abort(new Error("the answer is not taken"));
+  }
+
+  #settle(result: AttemptResult): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    clearTimeout(this.#total);
+    this.#resolve(result);
+  }
+}
+
+const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value.join(", ") : value);
+
+function headOf(status: number, headers: Record<string, string | string[] | undefined>, raw: unknown): AnswerHead {
+  const list = Array.isArray(raw) ? (raw as (Buffer | string)[]) : Object.entries(headers).flatMap(([k, v]) => [k, one(v) ?? ""]); // undici: flat list of buffers
+  const type = one(headers["content-type"]) ?? "";
+  const mark = type.indexOf(";");
+  return {
+    status,
+    headers: forwardedResponseHeaders(list),
+    mediaType: (mark < 0 ? type : type.slice(0, mark)).trim().toLowerCase(),
+    retryAfter: one(headers["retry-after"]),
+  };
+}
+
+/** How long the backend wants to rest, in ms: `retry-after-ms`, else `retry-after` in seconds or as a date. */
+function restOf(head: AnswerHead, headers: Record<string, string | string[] | undefined>): number {
+  const ms = Number(one(headers["retry-after-ms"]));
+  if (Number.isFinite(ms) && ms >= 0) return ms;
+  const seconds = Number(head.retryAfter);
+  if (head.retryAfter !== undefined && Number.isFinite(seconds) && seconds >= 0) return seconds * 1000;
+  const date = Date.parse(head.retryAfter ?? "");
+  return Number.isNaN(date) ? restDefaultMs : Math.max(0, date - Date.now());
+}

@@ -1,0 +1,74 @@
+/** How a backend wants to be spoken to: URL, credential headers, and the edits that its kind of API needs. */
+import type { BackendConfig } from "../../config/contract.ts";
+import type { Secret } from "../../base/secret.ts";
+import type { Shaped } from "../exchange.ts";
+import type { JsonEdit } from "../json/splice.ts";
+
+/** One backend, ready to be called. */
+export interface Backend {
+  readonly name: string;
+  readonly type: BackendConfig["type"];
+  /** `https://host:port`. */
+  readonly origin: string;
+  /** Path in front of the API's own paths, without trailing slash. */
+  readonly basePath: string;
+  readonly apiVersion: string;
+  readonly credential: Secret | undefined;
+  readonly organization: string | undefined;
+  readonly project: string | undefined;
+}
+
+/** First dated Azure version that knows `stream_options`. Older ones refuse it. */
+const azureStreamOptionsSince = "2024-09-01";
+/** First dated Azure version that knows `max_completion_tokens`. */
+const azureCompletionTokensSince = "2024-09-01";
+
+const isDated = (backend: Backend): boolean => backend.type === "AzureOpenAI" && backend.apiVersion !== "v1";
+
+/** Path and query of a call, e.g. `/openai/deployments/gpt4o/chat/completions?api-version=2024-10-21`. */
+export function upstreamPath(backend: Backend, exchange: Shaped, model: string, query: string): string {
+  const { endpoint, path } = exchange.match;
+  if (backend.type !== "AzureOpenAI") return `${backend.basePath}${path}${query}`;
+  if (!isDated(backend)) return `${backend.basePath}/openai/v1${path}${query}`;
+  const version = `api-version=${encodeURIComponent(backend.apiVersion)}`;
+  const withVersion = query === "" ? `?${version}` : `${query}&${version}`;
+  const at = endpoint.azure === "deployment" ? `/openai/deployments/${encodeURIComponent(model)}` : "/openai";
+  return `${backend.basePath}${at}${path}${withVersion}`;
+}
+
+/** Credential headers; Azure's `api-key`, OpenAI's bearer with organization and project. */
+export function credentialHeaders(backend: Backend): string[] {
+  const key = backend.credential?.reveal();
+  if (key === undefined) return [];
+  if (backend.type === "AzureOpenAI") return ["api-key", key];
+  const headers = ["authorization", `Bearer ${key}`];
+  if (backend.organization !== undefined) headers.push("openai-organization", backend.organization);
+  if (backend.project !== undefined) headers.push("openai-project", backend.project);
+  return headers;
+}
+
+/** The body's edits for this backend: the model it knows, the cap under the name it takes, usage where it can report it. */
+export function targetEdits(backend: Backend, exchange: Shaped & { sendOutputCap: number | undefined }, model: string): JsonEdit[] {
+  const body = exchange.body;
+  if (body.kind !== "json") return [];
+  const edits = exchange.edits.filter((edit) => !(edit.path[0] === "stream_options" && !takesStreamOptions(backend)));
+  if (exchange.match.endpoint.model === "body" && body.document.root.get("model")?.string() !== model) {
+    edits.push({ op: "set", path: ["model"], value: JSON.stringify(model) });
+  }
+  if (exchange.sendOutputCap !== undefined) {
+    const member = capMember(backend, exchange.match.endpoint.path);
+    if (member) edits.push({ op: "set", path: [member], value: String(exchange.sendOutputCap) });
+  }
+  return edits;
+}
+
+const takesStreamOptions = (backend: Backend): boolean => !isDated(backend) || backend.apiVersion >= azureStreamOptionsSince;
+
+function capMember(backend: Backend, path: string): string | undefined {
+  if (path === "/responses") return "max_output_tokens";
+  if (path === "/completions") return "max_tokens";
+  if (path !== "/chat/completions") return undefined;
+  const old = isDated(backend) && backend.apiVersion < azureCompletionTokensSince;
+  // compatible servers (vLLM, Ollama and the like) all know the older name, few the newer
+  return backend.type === "OpenAICompatible" || old ? "max_tokens" : "max_completion_tokens";
+}

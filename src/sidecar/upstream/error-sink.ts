@@ -1,0 +1,85 @@
+/** Takes a provider's error answer: passed on as it came when it has the provider's shape, put into that shape when not. */
+import { GatewayError } from "../errors.ts";
+import type { Admitted } from "../exchange.ts";
+import { sendError, sendWhole } from "../reply.ts";
+import type { AnswerHead, AnswerSink } from "./sink.ts";
+
+/** Error bodies that are read, in bytes; a longer one is cut off and replaced. */
+const errorBytesMax = 1024 * 1024;
+
+/** Codes by which providers say that money is the matter: asking again cannot help (facts of OpenAI's error guide). */
+const moneyCodes = [
+  "insufficient_quota",
+  "credit_balance_exhausted",
+  "organization_spend_limit_exceeded",
+  "project_spend_limit_exceeded",
+  "organization_usage_limit_exceeded",
+  "billing_hard_limit_reached",
+];
+/** Longest Retry-After that both SDKs honour, in s. */
+const retryAfterSecondsMax = 60;
+
+/** Takes an error answer: passed on as it came when it has the provider's shape, put into it when it has not. */
+export class ErrorSink implements AnswerSink {
+  readonly #exchange: Admitted;
+  readonly #head: AnswerHead;
+  readonly #done: () => void;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  constructor(options: { exchange: Admitted; head: AnswerHead; done: () => void }) {
+    this.#exchange = options.exchange;
+    this.#head = options.head;
+    this.#done = options.done;
+  }
+  data(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes <= errorBytesMax) this.#chunks.push(chunk);
+  }
+  end(): void {
+    const body = Buffer.concat(this.#chunks);
+    const { status, headers } = this.#head;
+    const code = this.#bytes <= errorBytesMax ? providerCode(body) : undefined;
+    if (code === undefined) {
+      this.fail(
+        new GatewayError("upstream_error", [String(status)], {
+          status,
+          retry: status === 408 || status === 409 || status === 429 || status >= 500,
+          headers: headers.filter(([name]) => name === "retry-after" || name === "retry-after-ms" || name === "x-request-id"),
+        }),
+      );
+      return;
+    }
+    this.#exchange.end({ outcome: "failed", status, errorCode: code || "upstream_error" });
+    sendWhole(this.#exchange, status, retryHeaders(headers, code), body);
+    this.#done();
+  }
+  fail(error: GatewayError): void {
+    this.#exchange.end({ outcome: "failed", status: error.status, errorCode: error.code });
+    sendError(this.#exchange, error);
+    this.#done();
+  }
+}
+
+/** The error's code ("" where it has none), or undefined when the body has not the provider's shape. */
+function providerCode(body: Buffer): string | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString("utf8"));
+    if (typeof value !== "object" || value === null || !("error" in value)) return undefined;
+    const error = value.error;
+    if (typeof error !== "object" || error === null) return typeof error === "string" ? "" : undefined;
+    const named = "code" in error && error.code ? error.code : "type" in error ? error.type : "";
+    return typeof named === "string" ? named.slice(0, 64) : "";
+  } catch {
+    return undefined; // not JSON: it is put into the provider's shape
+  }
+}
+
+/** Retry headers made right: never 0 (instant storms), and no retry where money or a long wait is the matter. */
+function retryHeaders(headers: AnswerHead["headers"], code: string): (readonly [string, string])[] {
+  const seconds = Number(headers.find(([name]) => name === "retry-after")?.[1]);
+  const hopeless = moneyCodes.includes(code) || seconds > retryAfterSecondsMax;
+  const fixed = headers
+    .filter(([name]) => !(hopeless && name === "x-should-retry"))
+    .map(([name, value]): readonly [string, string] => (name === "retry-after" && seconds === 0 ? [name, "1"] : [name, value]));
+  return hopeless ? [...fixed, ["x-should-retry", "false"]] : fixed;
+}

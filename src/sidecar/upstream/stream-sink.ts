@@ -1,0 +1,157 @@
+/**
+ * Takes an event stream: whole events go on as they come, byte for byte; usage is read on the way; the exchange is settled at
+ * the terminal event; every abnormal end becomes an error frame that both official SDKs raise.
+ */
+import { GatewayError, refuse } from "../errors.ts";
+import type { Admitted, Ending } from "../exchange.ts";
+import type { StreamFormat } from "../../openai/endpoints.ts";
+import { textBytesPerToken } from "../openai/estimate.ts";
+import { errorFrame } from "../openai/error-frame.ts";
+import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
+import type { StreamMeter } from "../openai/meter.ts";
+import { createStreamMeter } from "../openai/stream-meter.ts";
+import { isCacheable } from "../replay/cacheable.ts";
+import { flatHeaders, isOpen } from "../reply.ts";
+import { cacheAnswerBytesMax } from "./json-sink.ts";
+import type { AnswerHead, AnswerSink, Flow } from "./sink.ts";
+
+/** How long a client may leave what was sent to it unread, in ms. */
+export const stalledClientMs = 300_000;
+
+export class StreamSink implements AnswerSink {
+  readonly #exchange: Admitted;
+  readonly #head: AnswerHead;
+  readonly #flow: Flow;
+  readonly #done: () => void;
+  readonly #format: StreamFormat;
+  readonly #meter: StreamMeter;
+  readonly #splitter: SseSplitter;
+  /** The stream as it came, for the cache; undefined: it is not to be stored, or has become too large. */
+  #copy: Buffer[] | undefined;
+  #copyBytes = 0;
+  #stalled: NodeJS.Timeout | undefined;
+  #finished = false;
+
+  constructor(options: { exchange: Admitted; head: AnswerHead; flow: Flow; done: () => void; format: StreamFormat }) {
+    this.#exchange = options.exchange;
+    this.#head = options.head;
+    this.#flow = options.flow;
+    this.#done = options.done;
+    this.#format = options.format;
+    this.#meter = createStreamMeter(options.format, { stripUsage: options.exchange.stripUsage });
+    this.#meter.onTerminal = () => this.#terminal();
+    this.#splitter = new SseSplitter(this.#meter);
+    this.#copy = options.exchange.fillCache === undefined ? undefined : [];
+    this.#writeHead();
+  }
+
+  #writeHead(): void {
+    const { response } = this.#exchange;
+    if (!isOpen(response) || response.headersSent) return;
+    response.writeHead(this.#head.status, flatHeaders(this.#head.headers, this.#exchange.answerHeaders));
+    // the first event mostly comes in the same read: then head and event leave in one write, else the head goes alone
+    setImmediate(() => {
+      if (isOpen(response)) response.flushHeaders();
+    });
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#finished) return;
+    this.#keep(chunk);
+    try {
+      this.#write(this.#splitter.push(chunk));
+    } catch (fault) {
+      if (!(fault instanceof EventTooLarge)) throw fault;
+      this.#flow.abort();
+      this.fail(new GatewayError("upstream_too_large", ["one event"], { cause: fault }));
+    }
+  }
+
+  #write(bytes: Buffer | undefined): void {
+    const { response } = this.#exchange;
+    if (bytes === undefined || !isOpen(response) || response.write(bytes)) return;
+    this.#flow.pause();
+    this.#stalled = setTimeout(() => this.#stall(), stalledClientMs).unref();
+    response.once("drain", () => {
+      clearTimeout(this.#stalled);
+      this.#flow.resume();
+    });
+  }
+
+  #stall(): void {
+    this.#flow.abort();
+    this.#state("aborted", "client_stalled");
+    this.#exchange.response.destroy();
+    this.#finish();
+  }
+
+  end(): void {
+    if (this.#finished) return;
+    const rest = this.#splitter.flush();
+    if (this.#meter.tally.terminal === undefined) {
+      this.fail(refuse("upstream_truncated"));
+      return;
+    }
+    this.#write(rest);
+    this.#close();
+  }
+
+  /** Whole events so far, then one error frame, then the end; no `[DONE]`, so nobody takes it for success. */
+  fail(error: GatewayError): void {
+    if (this.#finished) return;
+    if (this.#meter.tally.terminal === undefined) {
+      this.#state(this.#exchange.abortReason === "client" ? "aborted" : "failed", error.code);
+      const { message, type, code, param } = error;
+      if (isOpen(this.#exchange.response)) {
+        this.#exchange.response.write(errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber));
+      }
+    }
+    this.#close();
+  }
+
+  #terminal(): void {
+    const { terminal, errorCode } = this.#meter.tally;
+    const outcome = terminal === "failed" ? "failed" : terminal === "incomplete" ? "incomplete" : "completed";
+    if (outcome === "completed") this.#fill();
+    this.#state(outcome, errorCode);
+  }
+
+  #state(outcome: Ending["outcome"], errorCode: string | undefined): void {
+    const { usage, model, finishReasons, deltaEvents, outputBytes } = this.#meter.tally;
+    this.#exchange.end({
+      outcome,
+      status: this.#head.status,
+      errorCode,
+      usage,
+      responseModel: model,
+      finishReasons,
+      observedOutputTokens: Math.max(deltaEvents, Math.ceil(outputBytes / textBytesPerToken)),
+    });
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#copy === undefined) return;
+    this.#copyBytes += chunk.length;
+    if (this.#copyBytes > cacheAnswerBytesMax) this.#copy = undefined;
+    else this.#copy.push(chunk);
+  }
+
+  #fill(): void {
+    const { fillCache } = this.#exchange;
+    if (!fillCache || !this.#copy || this.#head.status !== 200) return;
+    const bytes = Buffer.concat(this.#copy, this.#copyBytes);
+    if (!isCacheable(this.#format, { kind: "sse", bytes })) return;
+    fillCache({ kind: "sse", bytes, contentType: "text/event-stream", usage: this.#meter.tally.usage });
+  }
+
+  #close(): void {
+    if (isOpen(this.#exchange.response)) this.#exchange.response.end();
+    this.#finish();
+  }
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    clearTimeout(this.#stalled);
+    this.#done();
+  }
+}
