@@ -27,13 +27,13 @@ const homes = {
 };
 
 /** Tests and tools may import what they test with. */
-const tests = "(^test/|^scripts/|\\.test\\.ts$)";
+const tests = "(^test/|^scripts/|\\.(test|rows)\\.ts$)";
 
 const layerRules = Object.entries(layers).map(([layer, allowed]) => ({
   name: `layer-${layer}`,
   comment: `src/${layer} may import ${allowed.length > 0 ? allowed.map((name) => `src/${name}`).join(", ") : "nothing else of src"}`,
   severity: "error",
-  from: { path: `^src/${layer}/`, pathNot: "\\.test\\.ts$" },
+  from: { path: `^src/${layer}/`, pathNot: tests },
   to: { path: "^src/", pathNot: `^src/(${[layer, ...allowed].join("|")})/` },
 }));
 
@@ -68,14 +68,14 @@ module.exports = {
       name: "no-tests-in-the-product",
       comment: "src/ and cmd/ do not import tests, fixtures or tools",
       severity: "error",
-      from: { path: "^(src|cmd)/", pathNot: "\\.test\\.ts$" },
-      to: { path: "(^test/|^scripts/|\\.test\\.ts$)" },
+      from: { path: "^(src|cmd)/", pathNot: tests },
+      to: { path: tests },
     },
     {
       name: "no-development-packages-in-the-product",
       comment: "what src/ and cmd/ import must be a dependency; cmd/build.ts runs at build time only",
       severity: "error",
-      from: { path: "^(src|cmd)/", pathNot: "(\\.test\\.ts$|^cmd/(build|generate)\\.ts$)" },
+      from: { path: "^(src|cmd)/", pathNot: `(${tests}|^cmd/(build|generate)\\.ts$)` },
       to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"] },
     },
     { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { endpointNames } from "../openai/endpoints.ts";
 import { durationSchema } from "./duration.ts";
+import { intOrString } from "./int-or-string.ts";
 import { parseMoney } from "./money.ts";
 import { apiGroup, apiVersion, entryName, metadataSchema, modelName, objectName } from "./object.ts";
 import { type CrossFieldRule, uniqueByName, uniqueScalars, withRules } from "./rules.ts";
@@ -13,8 +14,12 @@ const amountPattern = "^([0-9]{1,15}|[0-9]{1,7}\\.[0-9]{1,9})$";
 
 const targetRefSchema = withRules(
   z.strictObject({
-    group: z.enum(["", apiGroup]).describe(`\`${apiGroup}\` for AIRoute, the empty string for ServiceAccount and Namespace.`),
-    kind: z.enum(["AIRoute", "ServiceAccount", "Namespace"]).describe("What the quota applies to. Namespace: only the quota's own."),
+    group: z
+      .enum(["", apiGroup])
+      .describe(`\`${apiGroup}\` for AIRoute, the empty string for ServiceAccount and Namespace.`),
+    kind: z
+      .enum(["AIRoute", "ServiceAccount", "Namespace"])
+      .describe("What the quota applies to. Namespace: only the quota's own."),
     name: objectName().describe("Name of the target, in the quota's namespace."),
     sectionName: entryName().optional().describe("AIRoute only: one rule of the route. Absent: all of them."),
   }),
@@ -38,7 +43,9 @@ const windowSchema = withRules(
   z.strictObject({
     type: z
       .enum(["Sliding", "Fixed", "Calendar"])
-      .describe("Sliding: in any span of `duration`. Fixed: spans aligned to the epoch. Calendar: days, weeks or months of a time zone."),
+      .describe(
+        "Sliding: in any span of `duration`. Fixed: spans aligned to the epoch. Calendar: days, weeks or months of a time zone.",
+      ),
     duration: durationSchema({ min: "1s", max: "744h" }).optional().describe("Sliding and Fixed."),
     period: z.enum(["Day", "Week", "Month"]).optional().describe("Calendar. Weeks begin on Monday."),
     timeZone: z
@@ -69,16 +76,24 @@ const limitShape = z.strictObject({
   resource: z
     .enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"])
     .describe("What is counted. Cost: by the price of the model. Concurrency: requests in flight."),
-  limit: z
-    .union([z.int().min(0).max(amountMax), z.string().regex(new RegExp(amountPattern))], {
-      error: 'must be a whole number or a decimal string in quotes, such as 600 or "500.00"',
-    })
-    .meta({ "x-kubernetes-int-or-string": true, bounds: "0 to 999999999999999; Cost: below 9000000, at most 9 decimals" })
-    .describe("How much is admitted; 0: nothing. A whole number, or for Cost a decimal string."),
+  limit: intOrString({
+    min: 0,
+    max: amountMax,
+    pattern: amountPattern,
+    message: 'must be a whole number or a decimal string in quotes, such as 600 or "500.00"',
+    bounds: "0 to 999999999999999; Cost: below 9000000, at most 9 decimals",
+  }).describe("How much is admitted; 0: nothing. A whole number, or for Cost a decimal string."),
   currency: z.enum(["USD"]).optional().describe("Cost only, and required there."),
   window: windowSchema.optional().describe("Span that is counted. Required, but for Concurrency, which has none."),
-  burst: z.int().min(0).max(amountMax).optional().describe("Added to the limit within one window. Sliding only, not for Cost. Absent: 0."),
-  models: uniqueScalars(z.array(modelName()).min(1).max(64)).optional().describe("Models that are counted, as the application names them. Absent: all."),
+  burst: z
+    .int()
+    .min(0)
+    .max(amountMax)
+    .optional()
+    .describe("Added to the limit within one window. Sliding only, not for Cost. Absent: 0."),
+  models: uniqueScalars(z.array(modelName()).min(1).max(64))
+    .optional()
+    .describe("Models that are counted, as the application names them. Absent: all."),
   endpoints: uniqueScalars(z.array(z.enum(endpointNames)).min(1).max(endpointNames.length))
     .optional()
     .describe("Endpoints that are counted; see endpoints.md. Absent: all."),
@@ -124,15 +139,20 @@ const reservationSchema = z.strictObject({
   output: z
     .enum(["Cap", "Requested"])
     .default("Cap")
-    .describe("Cap: hold the capped output, and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum."),
-  lease: durationSchema({ min: "5s", max: "1h" }).default("60s").describe("How long a hold lives without a sign of its sidecar."),
+    .describe(
+      "Cap: hold the capped output, and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum.",
+    ),
+  lease: durationSchema({ min: "5s", max: "1h" })
+    .default("60s")
+    .describe("How long a hold lives without a sign of its sidecar."),
   onUnknownUsage: z
     .enum(["ChargeReserved", "ChargeObserved"])
     .default("ChargeReserved")
     .describe("An answer that tells no usage: charge what was held, or what was seen to pass."),
 });
 
-const targetKey = ({ group, kind, name, sectionName = "" }: z.output<typeof targetRefSchema>) => `${group}/${kind}/${name}/${sectionName}`;
+const targetKey = ({ group, kind, name, sectionName = "" }: z.output<typeof targetRefSchema>) =>
+  `${group}/${kind}/${name}/${sectionName}`;
 
 /** Spec of an AIQuota, defaults filled in. */
 export const aiquotaSpecSchema = withRules(
@@ -144,12 +164,20 @@ export const aiquotaSpecSchema = withRules(
         check: (refs) => new Set(refs.map(targetKey)).size === refs.length,
       },
     ]).describe("What the quota applies to. Every quota that applies to a request must admit it."),
-    mode: z.enum(["Enforce", "Audit"]).default("Enforce").describe("Audit: what would be refused is counted, nothing is blocked."),
-    failurePolicy: z.enum(["Deny", "Allow"]).default("Deny").describe("The quota store is away: Deny refuses, Allow serves unenforced."),
+    mode: z
+      .enum(["Enforce", "Audit"])
+      .default("Enforce")
+      .describe("Audit: what would be refused is counted, nothing is blocked."),
+    failurePolicy: z
+      .enum(["Deny", "Allow"])
+      .default("Deny")
+      .describe("The quota store is away: Deny refuses, Allow serves unenforced."),
     per: uniqueScalars(z.array(z.enum(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"])).max(5))
       .default([])
       .describe("One counter for each value of these. Empty: one shared counter."),
-    limits: uniqueByName(z.array(withRules(limitShape, limitRules)).min(1).max(16)).describe("Every one of them must admit a request."),
+    limits: uniqueByName(z.array(withRules(limitShape, limitRules)).min(1).max(16)).describe(
+      "Every one of them must admit a request.",
+    ),
     reservation: reservationSchema.prefault({}).describe("How usage is held before a call and settled after it."),
   }),
   [
@@ -157,14 +185,19 @@ export const aiquotaSpecSchema = withRules(
       cel: "self.failurePolicy == 'Deny' || self.limits.all(l, l.resource != 'Cost')",
       message: "must be Deny where a limit counts Cost",
       path: "failurePolicy",
-      check: ({ failurePolicy, limits }) => failurePolicy === "Deny" || limits.every(({ resource }) => resource !== "Cost"),
+      check: ({ failurePolicy, limits }) =>
+        failurePolicy === "Deny" || limits.every(({ resource }) => resource !== "Cost"),
     },
   ],
 );
 
 /** Status of an AIQuota; only the operator writes it. */
 export const aiquotaStatusSchema = z.strictObject({
-  ancestors: z.array(ancestorStatusSchema).max(16).optional().describe("How the quota stands with each of its targets."),
+  ancestors: z
+    .array(ancestorStatusSchema)
+    .max(16)
+    .optional()
+    .describe("How the quota stands with each of its targets."),
   usage: z.array(usageStatusSchema).max(320).optional().describe("The subjects that used most, for each limit."),
 });
 

@@ -25,7 +25,9 @@ const credentialSchema = z.strictObject({
   type: z.enum(["Secret"]).describe("How the backend is authenticated. Secret: a provider key from a Secret."),
   secretRef: z
     .strictObject({
-      name: objectName().describe("Secret in the route's namespace. It must carry the label `sidegate.dev/credential: \"true\"`."),
+      name: objectName().describe(
+        'Secret in the route\'s namespace. It must carry the label `sidegate.dev/credential: "true"`.',
+      ),
       key: z
         .string()
         .min(1)
@@ -47,23 +49,32 @@ const shape = z.strictObject({
     .string()
     .min(1)
     .max(2048)
-    .regex(new RegExp(endpointPattern), { error: "must be a URL without user, query and fragment, such as https://api.openai.com/v1" })
+    .regex(new RegExp(endpointPattern), {
+      error: "must be a URL without user, query and fragment, such as https://api.openai.com/v1",
+    })
     .optional()
     .describe(
       `Base URL: for OpenAI and OpenAICompatible up to and including the version (\`${openaiEndpoint}\`, the default of type OpenAI), for AzureOpenAI the resource (\`https://NAME.openai.azure.com\`). A trailing slash does not matter.`,
     ),
-  insecure: z.boolean().default(false).describe("Allows a plain http endpoint that is not loopback, such as a model server in the cluster."),
+  insecure: z
+    .boolean()
+    .default(false)
+    .describe("Allows a plain http endpoint that is not loopback, such as a model server in the cluster."),
   apiVersion: z
     .string()
     .max(64)
-    .regex(/^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$/, { error: "must be v1, or a dated version such as 2024-10-21 or 2025-04-01-preview" })
+    .regex(/^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$/, {
+      error: "must be v1, or a dated version such as 2024-10-21 or 2025-04-01-preview",
+    })
     .optional()
     .describe("AzureOpenAI only. `v1` (the default) or a dated version, which uses deployment URLs."),
   credentials: z
     .array(credentialSchema)
     .max(1)
     .default([])
-    .describe("How to authenticate. Required for OpenAI and AzureOpenAI; without one an OpenAICompatible backend is called without a key."),
+    .describe(
+      "How to authenticate. Required for OpenAI and AzureOpenAI; without one an OpenAICompatible backend is called without a key.",
+    ),
 });
 
 type Backend = z.output<typeof shape>;
@@ -98,7 +109,8 @@ const rules: readonly CrossFieldRule<Backend>[] = [
     message: "must have neither organization nor project with AzureOpenAI; these are OpenAI's",
     path: "credentials",
     check: ({ type, credentials }) =>
-      type !== "AzureOpenAI" || credentials.every(({ organization, project }) => organization === undefined && project === undefined),
+      type !== "AzureOpenAI" ||
+      credentials.every(({ organization, project }) => organization === undefined && project === undefined),
   },
 ];
 

@@ -11,7 +11,10 @@ import { uniqueScalars, withRules } from "./rules.ts";
 const systemPromptLengthMax = 65_536;
 
 const modelMatchSchema = z.strictObject({
-  type: z.enum(["Exact", "Prefix"]).default("Exact").describe("Exact: the whole name. Prefix: every name that begins with `value`."),
+  type: z
+    .enum(["Exact", "Prefix"])
+    .default("Exact")
+    .describe("Exact: the whole name. Prefix: every name that begins with `value`."),
   value: modelName().describe("Model name as the application asks for it."),
 });
 
@@ -21,7 +24,9 @@ const matchSchema = withRules(
       .array(modelMatchSchema)
       .max(64)
       .default([])
-      .describe("Models that match. Empty, with `endpoints` given: any model. Endpoints without a model (files, batches) ignore it."),
+      .describe(
+        "Models that match. Empty, with `endpoints` given: any model. Endpoints without a model (files, batches) ignore it.",
+      ),
     endpoints: uniqueScalars(z.array(z.enum(endpointNames)).min(1).max(endpointNames.length))
       .optional()
       .describe("Endpoints that match; see endpoints.md. Absent: the inference endpoints."),
@@ -37,8 +42,15 @@ const matchSchema = withRules(
 
 const backendRefSchema = z.strictObject({
   name: entryName().describe("One of the route's `backends`."),
-  model: modelName().optional().describe("Upstream model, or Azure deployment. Absent: the name that the application asked for."),
-  priority: z.int().min(0).max(15).default(0).describe("0 is tried first; a higher one only when all lower ones failed."),
+  model: modelName()
+    .optional()
+    .describe("Upstream model, or Azure deployment. Absent: the name that the application asked for."),
+  priority: z
+    .int()
+    .min(0)
+    .max(15)
+    .default(0)
+    .describe("0 is tried first; a higher one only when all lower ones failed."),
   weight: z.int().min(0).max(1_000_000).default(1).describe("Share among the refs of one priority; 0: never chosen."),
 });
 
@@ -48,19 +60,30 @@ const limitsSchema = z.strictObject({
     .default("16Mi")
     .describe("Largest JSON body, which is held in memory. Never more than `bodyBytes`, whatever stands here."),
   messages: z.int().min(1).max(100_000).default(2000).describe("Messages or input items of one request."),
-  inputTokens: z.int().min(1).max(100_000_000).optional().describe("Input of one request in tokens, by an upper-bound estimate. Absent: no limit."),
+  inputTokens: z
+    .int()
+    .min(1)
+    .max(100_000_000)
+    .optional()
+    .describe("Input of one request in tokens, by an upper-bound estimate. Absent: no limit."),
   outputTokens: z
     .int()
     .min(1)
     .max(10_000_000)
     .optional()
-    .describe("Output of one choice in tokens; asked for where the client names none. Absent: the model's own maximum."),
+    .describe(
+      "Output of one choice in tokens; asked for where the client names none. Absent: the model's own maximum.",
+    ),
   n: z.int().min(1).max(128).default(8).describe("Choices of one request."),
 });
 
 const requestSchema = z.strictObject({
-  defaults: bodyMembersSchema().default({}).describe("Members of the JSON body that are set where the client left them out."),
-  overrides: bodyMembersSchema().default({}).describe("Members of the JSON body that are set whatever the client sent."),
+  defaults: bodyMembersSchema()
+    .default({})
+    .describe("Members of the JSON body that are set where the client left them out."),
+  overrides: bodyMembersSchema()
+    .default({})
+    .describe("Members of the JSON body that are set whatever the client sent."),
   systemPrompt: z
     .string()
     .min(1)
@@ -76,7 +99,9 @@ const timeoutsSchema = z.strictObject({
     .default("600s")
     .describe("From the request to the first byte of the answer; reasoning models think for minutes."),
   idle: durationSchema({ min: "1ms", max: "24h" }).default("120s").describe("Between two pieces of an answer."),
-  total: durationSchema({ min: "1ms", max: "24h" }).default("900s").describe("A whole call that is not streamed. Streams have none."),
+  total: durationSchema({ min: "1ms", max: "24h" })
+    .default("900s")
+    .describe("A whole call that is not streamed. Streams have none."),
 });
 
 const cacheSchema = z.strictObject({
@@ -86,7 +111,9 @@ const cacheSchema = z.strictObject({
       when: z
         .enum(["Deterministic", "Always"])
         .default("Deterministic")
-        .describe("Deterministic: only requests whose answer the client pinned (temperature 0, embeddings, moderations). Always: all."),
+        .describe(
+          "Deterministic: only requests whose answer the client pinned (temperature 0, embeddings, moderations). Always: all.",
+        ),
     })
     .describe("Answers a request from the cache when all that can change the answer is the same."),
   partition: z
@@ -102,7 +129,9 @@ export const ruleSchema = z.strictObject({
     .array(matchSchema)
     .min(1)
     .max(16)
-    .describe("The rule applies when any of these matches. The first rule of the route that applies decides; a request that none matches is refused."),
+    .describe(
+      "The rule applies when any of these matches. The first rule of the route that applies decides; a request that none matches is refused.",
+    ),
   backendRefs: withRules(z.array(backendRefSchema).min(1).max(16), [
     {
       cel: "self.exists(r, r.weight > 0)",

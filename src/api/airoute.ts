@@ -9,7 +9,10 @@ import { parentStatusSchema, sidecarsStatusSchema } from "./status.ts";
 
 const parentRefSchema = z.strictObject({
   group: z.enum([""]).default("").describe("The core group, which is the empty string."),
-  kind: z.enum(["ServiceAccount"]).default("ServiceAccount").describe("Pods that run as this service account use the route."),
+  kind: z
+    .enum(["ServiceAccount"])
+    .default("ServiceAccount")
+    .describe("Pods that run as this service account use the route."),
   name: objectName().describe("Service account in the route's namespace."),
 });
 
@@ -18,13 +21,25 @@ const modelSchema = z.strictObject({
   pricing: z
     .strictObject({
       inputPerMTok: moneySchema().describe("US dollars for a million input tokens."),
-      cachedInputPerMTok: moneySchema().optional().describe("US dollars for a million input tokens that the provider had cached. Absent: as `inputPerMTok`."),
+      cachedInputPerMTok: moneySchema()
+        .optional()
+        .describe("US dollars for a million input tokens that the provider had cached. Absent: as `inputPerMTok`."),
       outputPerMTok: moneySchema().describe("US dollars for a million output tokens, reasoning included."),
     })
     .optional()
     .describe("What the model costs. Absent: the built-in price, if there is one."),
-  outputTokensMax: z.int().min(0).max(10_000_000).optional().describe("Most tokens that one choice can have. Absent: the built-in figure."),
-  imageTokensMax: z.int().min(0).max(1_000_000).optional().describe("Upper bound of the tokens of one image in the input. Absent: the built-in figure."),
+  outputTokensMax: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .optional()
+    .describe("Most tokens that one choice can have. Absent: the built-in figure."),
+  imageTokensMax: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe("Upper bound of the tokens of one image in the input. Absent: the built-in figure."),
 });
 
 const auditSchema = withRules(
@@ -36,12 +51,17 @@ const auditSchema = withRules(
           .string()
           .min(2)
           .max(4096)
-          .regex(/^(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/, { error: "must be an absolute path of letters, digits and . _ -" })
+          .regex(/^(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/, {
+            error: "must be an absolute path of letters, digits and . _ -",
+          })
           .describe("Absolute path; records are appended as JSON lines."),
       })
       .optional()
       .describe("Sink File only."),
-    onFailure: z.enum(["Deny", "Allow"]).default("Deny").describe("The record cannot be written: Deny refuses the call, Allow serves it."),
+    onFailure: z
+      .enum(["Deny", "Allow"])
+      .default("Deny")
+      .describe("The record cannot be written: Deny refuses the call, Allow serves it."),
   }),
   // has() although both have defaults: the API server also judges the bare default `{}` of `audit` by these rules.
   [
@@ -68,19 +88,36 @@ export const airouteSpecSchema = z.strictObject({
       message: "each service account may stand here once",
       check: (refs) => new Set(refs.map(({ name }) => name)).size === refs.length,
     },
-  ]).describe("Service accounts whose pods use this route. A pod opts in by annotation; its identity selects the route."),
+  ]).describe(
+    "Service accounts whose pods use this route. A pod opts in by annotation; its identity selects the route.",
+  ),
   listener: z
-    .strictObject({ address: z.enum(["Loopback"]).default("Loopback").describe("Loopback: only the pod itself can connect.") })
+    .strictObject({
+      address: z.enum(["Loopback"]).default("Loopback").describe("Loopback: only the pod itself can connect."),
+    })
     .optional()
     .describe("Where the sidecar listens. Absent: Loopback."),
   identity: z
-    .strictObject({ require: z.enum(["ServiceAccount"]).default("ServiceAccount").describe("ServiceAccount: the caller is the pod's service account.") })
+    .strictObject({
+      require: z
+        .enum(["ServiceAccount"])
+        .default("ServiceAccount")
+        .describe("ServiceAccount: the caller is the pod's service account."),
+    })
     .optional()
     .describe("Who the caller is. Absent: ServiceAccount."),
-  backends: uniqueByName(z.array(backendSchema).min(1).max(16)).describe("Upstream accounts and endpoints of the route."),
-  rules: uniqueByName(z.array(ruleSchema).min(1).max(32)).describe("Also the allow-list: a model or endpoint that no rule matches is refused."),
-  models: uniqueByName(z.array(modelSchema).max(128)).default([]).describe("Prices and figures of models, over those of the built-in table."),
-  audit: auditSchema.prefault({}).describe("The record of each call: committed before any byte leaves the pod, and again with its outcome."),
+  backends: uniqueByName(z.array(backendSchema).min(1).max(16)).describe(
+    "Upstream accounts and endpoints of the route.",
+  ),
+  rules: uniqueByName(z.array(ruleSchema).min(1).max(32)).describe(
+    "Also the allow-list: a model or endpoint that no rule matches is refused.",
+  ),
+  models: uniqueByName(z.array(modelSchema).max(128))
+    .default([])
+    .describe("Prices and figures of models, over those of the built-in table."),
+  audit: auditSchema
+    .prefault({})
+    .describe("The record of each call: committed before any byte leaves the pod, and again with its outcome."),
 });
 
 /** Status of an AIRoute; only the operator writes it. */
@@ -88,7 +125,11 @@ export const airouteStatusSchema = z.strictObject({
   parents: z.array(parentStatusSchema).max(32).optional().describe("How the route stands with each service account."),
   sidecars: sidecarsStatusSchema.optional().describe("Sidecars that use the route."),
   configDigest: z.string().max(128).optional().describe("Digest of the current sidecar config."),
-  policyVersion: z.string().max(64).optional().describe("Version of what the route says, as `x-sidegate-policy` shows it."),
+  policyVersion: z
+    .string()
+    .max(64)
+    .optional()
+    .describe("Version of what the route says, as `x-sidegate-policy` shows it."),
 });
 
 export const airouteSchema = z.strictObject({

@@ -14,7 +14,8 @@ export const conditionReasons = {
     Conflicted: "An older route already serves this service account; the message names it.",
     TargetNotFound: "A target of the quota does not exist.",
     UnsupportedValue: "A value is well formed, but cannot be used here, such as a time zone that nobody knows.",
-    QuotaNotEnforceable: "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
+    QuotaNotEnforceable:
+      "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
   },
   ResolvedRefs: {
     ResolvedRefs: "Everything was found.",
@@ -23,7 +24,8 @@ export const conditionReasons = {
     SecretNotFound: "A Secret does not exist.",
     SecretKeyMissing: "The Secret has no such key.",
     SecretInvalid: "The value in the Secret is empty, too long, or holds characters that a header cannot carry.",
-    SecretNotPermitted: "The Secret does not carry the label that permits its use, or its hosts annotation excludes the endpoint.",
+    SecretNotPermitted:
+      "The Secret does not carry the label that permits its use, or its hosts annotation excludes the endpoint.",
   },
   Programmed: {
     Programmed: "Every live sidecar has the current config.",

@@ -26,7 +26,12 @@ export interface Kind {
   readonly status: z.ZodType;
 }
 
-const age: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "When it was created." };
+const age: PrinterColumn = {
+  name: "Age",
+  type: "date",
+  jsonPath: ".metadata.creationTimestamp",
+  description: "When it was created.",
+};
 const conditionColumn = (list: "parents" | "ancestors", type: string, priority?: 1): PrinterColumn => ({
   name: type,
   type: "string",
@@ -42,12 +47,22 @@ export const airouteKind: Kind = {
   description: "What a workload may call, where it goes, and under which rules.",
   labels: {},
   columns: [
-    { name: "ServiceAccount", type: "string", jsonPath: ".spec.parentRefs[0].name", description: "The first service account." },
+    {
+      name: "ServiceAccount",
+      type: "string",
+      jsonPath: ".spec.parentRefs[0].name",
+      description: "The first service account.",
+    },
     conditionColumn("parents", "Accepted"),
     conditionColumn("parents", "ResolvedRefs", 1),
     conditionColumn("parents", "Programmed"),
     { name: "Sidecars", type: "integer", jsonPath: ".status.sidecars.desired", description: "Live sidecars." },
-    { name: "Current", type: "integer", jsonPath: ".status.sidecars.programmed", description: "Live sidecars that run the current config." },
+    {
+      name: "Current",
+      type: "integer",
+      jsonPath: ".status.sidecars.programmed",
+      description: "Live sidecars that run the current config.",
+    },
     age,
   ],
   spec: airouteSpecSchema,
@@ -64,9 +79,24 @@ export const aiquotaKind: Kind = {
   columns: [
     { name: "Mode", type: "string", jsonPath: ".spec.mode", description: "Enforce or Audit." },
     { name: "Target", type: "string", jsonPath: ".spec.targetRefs[0].name", description: "The first target." },
-    { name: "Used", type: "string", jsonPath: ".status.usage[0].used", description: "What the first subject has used." },
-    { name: "Remaining", type: "string", jsonPath: ".status.usage[0].remaining", description: "What the first subject has left." },
-    { name: "Resets", type: "string", jsonPath: ".status.usage[0].resetsAt", description: "When the first subject's window ends." },
+    {
+      name: "Used",
+      type: "string",
+      jsonPath: ".status.usage[0].used",
+      description: "What the first subject has used.",
+    },
+    {
+      name: "Remaining",
+      type: "string",
+      jsonPath: ".status.usage[0].remaining",
+      description: "What the first subject has left.",
+    },
+    {
+      name: "Resets",
+      type: "string",
+      jsonPath: ".status.usage[0].resetsAt",
+      description: "When the first subject's window ends.",
+    },
     conditionColumn("ancestors", "Accepted"),
     age,
   ],

@@ -11,7 +11,8 @@ const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1
 export const parseDuration = (text: string): number | undefined => {
   if (text.length > durationLengthMax || !new RegExp(durationPattern).test(text)) return undefined;
   let totalMs = 0;
-  for (const [, digits, unit] of text.matchAll(/([0-9]+)(ms|h|m|s)/g)) totalMs += Number(digits) * (unitMs[unit ?? ""] ?? 0);
+  for (const [, digits, unit] of text.matchAll(/([0-9]+)(ms|h|m|s)/g))
+    totalMs += Number(digits) * (unitMs[unit ?? ""] ?? 0);
   return totalMs;
 };
 
@@ -33,7 +34,8 @@ export const durationSchema = (bounds: { min: string; max: string }) => {
     .regex(new RegExp(durationPattern), { error: 'must be a duration such as "90s", "1m30s" or "500ms"' })
     .check((context) => {
       const ms = parseDuration(context.value);
-      if (ms !== undefined && (ms < minMs || ms > maxMs)) context.issues.push({ code: "custom", message, input: context.value });
+      if (ms !== undefined && (ms < minMs || ms > maxMs))
+        context.issues.push({ code: "custom", message, input: context.value });
     })
     .meta({
       bounds: `${bounds.min} to ${bounds.max}`,

@@ -3,13 +3,13 @@ import { assert } from "../base/assert.ts";
 
 /** Nano-dollars in a dollar: money is counted in these, as integers. */
 export const nanosPerDollar = 1_000_000_000;
-/** Below nine million dollars, to nine decimals: what fits into an exact integer of nano-dollars (2^53-1). */
-export const moneyPattern = "^([0-8][0-9]{6}|[0-9]{1,6})(\\.[0-9]{1,9})?$";
+/** Dollars that still fit into an exact integer of nano-dollars (2^53-1), as a round figure; the bound itself is out. */
+const dollarsMax = 9_000_000;
 
 /** Nano-dollars of a decimal such as `2.50`, without floats. undefined when `text` is none, or not below 9,000,000. */
 export const parseMoney = (text: string): number | undefined => {
-  if (!new RegExp(moneyPattern).test(text)) return undefined;
-  const [whole = "", fraction = ""] = text.split(".");
+  const [, whole, fraction = ""] = /^([0-9]{1,15})(?:\.([0-9]{1,9}))?$/.exec(text) ?? [];
+  if (whole === undefined || Number(whole) >= dollarsMax) return undefined;
   return Number(whole) * nanosPerDollar + Number(fraction.padEnd(9, "0"));
 };
 
@@ -25,5 +25,7 @@ export const moneySchema = () =>
   z
     .string({ error: 'must be a decimal string in quotes, such as "2.50"' })
     .max(17)
-    .regex(new RegExp(moneyPattern), { error: 'must be a decimal below 9000000 with at most 9 decimals, such as "2.50"' })
+    .regex(/^([0-8][0-9]{6}|[0-9]{1,6})(\.[0-9]{1,9})?$/, {
+      error: 'must be a decimal below 9000000 with at most 9 decimals, such as "2.50"',
+    })
     .meta({ bounds: "0 to below 9000000, at most 9 decimals" });

@@ -15,7 +15,9 @@ export const objectName = () =>
     .string()
     .min(1)
     .max(253)
-    .regex(new RegExp(subdomainPattern), { error: "must be lower-case letters, digits, '-' and '.', as Kubernetes names are" });
+    .regex(new RegExp(subdomainPattern), {
+      error: "must be lower-case letters, digits, '-' and '.', as Kubernetes names are",
+    });
 
 /** Name of an entry inside one of our resources: a backend, a rule, a limit. */
 export const entryName = () =>
@@ -31,7 +33,9 @@ export const modelName = () =>
     .string()
     .min(1)
     .max(256)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/, { error: "must be letters, digits and . _ : / @ + -, as model names are" });
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/, {
+      error: "must be letters, digits and . _ : / @ + -, as model names are",
+    });
 
 const stringMap = z.record(z.string(), z.string({ error: 'must be a string; put it in quotes, such as "true"' }));
 

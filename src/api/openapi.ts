@@ -68,6 +68,8 @@ const intOrString = ({ anyOf = [], ...node }: OpenApiNode): OpenApiNode => {
 
 const mapChildren = (node: OpenApiNode, change: (child: OpenApiNode) => OpenApiNode): OpenApiNode => ({
   ...node,
-  ...(node.properties && { properties: Object.fromEntries(Object.entries(node.properties).map(([name, child]) => [name, change(child)])) }),
+  ...(node.properties && {
+    properties: Object.fromEntries(Object.entries(node.properties).map(([name, child]) => [name, change(child)])),
+  }),
   ...(node.items && { items: change(node.items) }),
 });

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { assert } from "../base/assert.ts";
+import { intOrString } from "./int-or-string.ts";
 
 const suffixBytes: Readonly<Record<string, number>> = { "": 1, Ki: 2 ** 10, Mi: 2 ** 20, k: 1e3, M: 1e6 };
 
@@ -20,18 +20,14 @@ export const quantityBytes = (value: number | string): number => {
 };
 
 /**
- * Schema of a size of at most `mebibyteDigits` nines of mebibytes: 999Mi or 99Mi. Kubernetes' int-or-string is the one union that a
- * structural schema can hold, so that both `1048576` and `1Mi` may be written. The bound stands in the pattern because CEL
- * knows no length of such a value, and the API server refuses rules whose cost it cannot bound.
+ * Schema of a size of at most `mebibyteDigits` nines of mebibytes: 999Mi or 99Mi. Both `1048576` and `1Mi` may be written. The bound
+ * stands in the pattern because CEL knows no length of an int-or-string, and the API server refuses rules whose cost it cannot bound.
  */
 export const quantitySchema = (bounds: { mebibyteDigits: 2 | 3 }) => {
   const digits = bounds.mebibyteDigits;
   const bytesMax = 10 ** (digits + 6) - 1;
   const pattern = `^([1-9][0-9]{0,${digits + 5}}|[1-9][0-9]{0,${digits + 2}}(Ki|k)|[1-9][0-9]{0,${digits - 1}}(Mi|M))$`;
   const max = `${"9".repeat(digits)}Mi`;
-  return z
-    .union([z.int().min(1).max(bytesMax), z.string().regex(new RegExp(pattern))], {
-      error: `must be a size up to ${max}, such as 1048576, "512Ki" or "32Mi"`,
-    })
-    .meta({ bounds: `1 to ${max}`, "x-kubernetes-int-or-string": true });
+  const message = `must be a size up to ${max}, such as 1048576, "512Ki" or "32Mi"`;
+  return intOrString({ min: 1, max: bytesMax, pattern, message, bounds: `1 to ${max}` });
 };

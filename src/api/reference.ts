@@ -67,10 +67,13 @@ export const endpointsPage = (): string => {
   ]);
 };
 
-const page = (title: string, blocks: readonly string[]): string => `${[`# ${title}`, generatedNote, ...blocks].join("\n\n")}\n`;
+const page = (title: string, blocks: readonly string[]): string =>
+  `${[`# ${title}`, generatedNote, ...blocks].join("\n\n")}\n`;
 
 const table = (header: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [header, header.map(() => "---"), ...rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")))].map((row) => `| ${row.join(" | ")} |`).join("\n");
+  [header, header.map(() => "---"), ...rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")))]
+    .map((row) => `| ${row.join(" | ")} |`)
+    .join("\n");
 
 const fieldRows = (node: OpenApiNode, path: string): string[][] =>
   Object.entries(node.properties ?? {}).flatMap(([name, field]) => {
@@ -88,7 +91,8 @@ const typeOf = (node: OpenApiNode): string => {
   return node.type ?? "any";
 };
 
-const defaultOf = (node: OpenApiNode): string => (node.default === undefined ? "" : `\`${JSON.stringify(node.default)}\``);
+const defaultOf = (node: OpenApiNode): string =>
+  node.default === undefined ? "" : `\`${JSON.stringify(node.default)}\``;
 
 const boundsOf = (node: OpenApiNode): string => {
   if (node.bounds) return node.bounds;
@@ -103,6 +107,8 @@ const ruleRows = (node: OpenApiNode, path: string): string[][] => {
     .filter(() => node.bounds === undefined)
     .map(({ message, fieldPath = "" }) => [`\`${path}${path ? fieldPath : fieldPath.slice(1)}\``, message]);
   const unique = node["x-kubernetes-list-type"] === "map" ? [[`\`${path}\``, "names are unique"]] : [];
-  const below = Object.entries(node.properties ?? {}).flatMap(([name, field]) => ruleRows(field, path ? `${path}.${name}` : name));
+  const below = Object.entries(node.properties ?? {}).flatMap(([name, field]) =>
+    ruleRows(field, path ? `${path}.${name}` : name),
+  );
   return [...own, ...unique, ...below, ...(node.items ? ruleRows(node.items, `${path}[]`) : [])];
 };

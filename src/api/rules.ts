@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 
 /**
  * A rule over several fields, said twice: in CEL for the API server, in TypeScript for every other reader. Both stand side by
@@ -15,12 +15,20 @@ export interface CrossFieldRule<Value> {
 }
 
 /** The schema with its rules: enforced when it parses, and carried into the CRD as `x-kubernetes-validations`. */
-export const withRules = <Schema extends z.ZodType>(schema: Schema, rules: readonly CrossFieldRule<z.output<Schema>>[]): Schema =>
+export const withRules = <Schema extends z.ZodType>(
+  schema: Schema,
+  rules: readonly CrossFieldRule<z.output<Schema>>[],
+): Schema =>
   schema
     .check((context) => {
       for (const rule of rules) {
         if (rule.check(context.value)) continue;
-        context.issues.push({ code: "custom", message: rule.message, path: rule.path ? [rule.path] : [], input: context.value });
+        context.issues.push({
+          code: "custom",
+          message: rule.message,
+          path: rule.path ? [rule.path] : [],
+          input: context.value,
+        });
       }
     })
     .meta({
@@ -52,7 +60,12 @@ export const uniqueScalars = <Schema extends z.ZodType<readonly string[]>>(schem
     .check((context) => {
       context.value.forEach((value, index) => {
         if (context.value.indexOf(value) === index) return;
-        context.issues.push({ code: "custom", message: `${JSON.stringify(value)} stands here twice`, path: [index], input: value });
+        context.issues.push({
+          code: "custom",
+          message: `${JSON.stringify(value)} stands here twice`,
+          path: [index],
+          input: value,
+        });
       });
     })
     .meta({ "x-kubernetes-list-type": "set" });

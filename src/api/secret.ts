@@ -34,7 +34,8 @@ export interface SecretResource {
 /** Decodes `data` as UTF-8; `stringData` wins over it, as in Kubernetes. */
 export const secretFromManifest = (manifest: z.output<typeof secretManifestSchema>): SecretResource => {
   const values = new Map<string, Secret>();
-  for (const [key, value] of Object.entries(manifest.data ?? {})) values.set(key, new Secret(Buffer.from(value, "base64").toString("utf8")));
+  for (const [key, value] of Object.entries(manifest.data ?? {}))
+    values.set(key, new Secret(Buffer.from(value, "base64").toString("utf8")));
   for (const [key, value] of Object.entries(manifest.stringData ?? {})) values.set(key, new Secret(value));
   const { namespace, name, labels = {}, annotations = {} } = manifest.metadata;
   return { namespace, name, labels, annotations, values };

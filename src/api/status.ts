@@ -5,7 +5,9 @@ const conditionSchema = z.strictObject({
   type: z
     .string()
     .max(316)
-    .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$/)
+    .regex(
+      /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$/,
+    )
     .describe("Accepted, ResolvedRefs or Programmed."),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
   reason: z
@@ -16,7 +18,12 @@ const conditionSchema = z.strictObject({
     .describe("Why, in one word."),
   message: z.string().max(32_768).describe("Why, in a sentence."),
   lastTransitionTime: z.string().meta({ format: "date-time" }).describe("When `status` changed last."),
-  observedGeneration: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional().describe("Generation of the resource that was judged."),
+  observedGeneration: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe("Generation of the resource that was judged."),
 });
 
 const conditionsSchema = z
@@ -60,7 +67,9 @@ export const ancestorStatusSchema = z.strictObject({
 export const sidecarsStatusSchema = z.strictObject({
   desired: count().optional().describe("Live sidecars."),
   programmed: count().optional().describe("Live sidecars that run the current config."),
-  outdated: count().optional().describe("Live sidecars of an older release or from before a change that only a restart brings."),
+  outdated: count()
+    .optional()
+    .describe("Live sidecars of an older release or from before a change that only a restart brings."),
 });
 
 export const usageStatusSchema = z.strictObject({

@@ -31,7 +31,13 @@ export const compileBackend = (
   const resolved = resolveCredential(spec, { ...input, endpoint });
   if ("credential" in resolved) return { name, type, endpoint, ...apiVersion, credential: resolved.credential };
   const { reason, message, member, isPending } = resolved;
-  return { type: "ResolvedRefs", reason, message: `backend ${name}: ${message}`, path: ["credentials", 0, "secretRef", member], isPending };
+  return {
+    type: "ResolvedRefs",
+    reason,
+    message: `backend ${name}: ${message}`,
+    path: ["credentials", 0, "secretRef", member],
+    isPending,
+  };
 };
 
 /** Host in lower case, no default port, no slash at the end; undefined for what the URL standard refuses. */

@@ -62,7 +62,10 @@ export const compile = (input: CompileInput): CompileResult => {
 /** Routes that name the service account: the picked one alone, or all of them, the oldest first. */
 const candidates = ({ namespace, serviceAccount, routePick, routes }: CompileInput): readonly AIRoute[] =>
   routes
-    .filter(({ metadata, spec }) => metadata.namespace === namespace && spec.parentRefs.some(({ name }) => name === serviceAccount))
+    .filter(
+      ({ metadata, spec }) =>
+        metadata.namespace === namespace && spec.parentRefs.some(({ name }) => name === serviceAccount),
+    )
     .filter(({ metadata }) => routePick === undefined || metadata.name === routePick)
     .sort((a, b) => ageMs(a) - ageMs(b) || compareText(a.metadata.name, b.metadata.name));
 
@@ -102,16 +105,26 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
     const scope = route && quotaScope(quota, { ...input, route: route.name });
     if (!route || !scope) continue;
     const compiled = compileQuota(quota, route, scope.rules);
-    findings.push(...compiled.faults.map((fault): Finding => ({ ...about("AIQuota", quota), ...fault, type: "Accepted", isPending: false })));
+    findings.push(
+      ...compiled.faults.map(
+        (fault): Finding => ({ ...about("AIQuota", quota), ...fault, type: "Accepted", isPending: false }),
+      ),
+    );
     if (compiled.faults.length === 0) quotas.push(compiled.quota);
     else if (quota.spec.mode === "Enforce") {
-      blocks.push(`AIQuota ${quota.metadata.name} cannot be enforced: ${compiled.faults.map(({ message }) => message).join("; ")}`);
+      blocks.push(
+        `AIQuota ${quota.metadata.name} cannot be enforced: ${compiled.faults.map(({ message }) => message).join("; ")}`,
+      );
     }
   }
   return { quotas, findings, blocks };
 };
 
-const about = (kind: Finding["kind"], { metadata }: AIRoute | AIQuota) => ({ kind, namespace: metadata.namespace, name: metadata.name });
+const about = (kind: Finding["kind"], { metadata }: AIRoute | AIQuota) => ({
+  kind,
+  namespace: metadata.namespace,
+  name: metadata.name,
+});
 
 const conflict = (loser: AIRoute, winner: AIRoute, { serviceAccount }: CompileInput): Finding => ({
   ...about("AIRoute", loser),
@@ -153,14 +166,22 @@ const targetFindings = (quota: AIQuota, { namespace, routes }: CompileInput): re
 
 const routeOutcome = (route: AIRoute, findings: readonly Finding[]): RouteOutcome => {
   const { namespace, name } = route.metadata;
-  const own = findings.filter((finding) => finding.kind === "AIRoute" && finding.namespace === namespace && finding.name === name);
-  return { namespace, name, conditions: [conditionOf("Accepted", own, route.metadata), conditionOf("ResolvedRefs", own, route.metadata)] };
+  const own = findings.filter(
+    (finding) => finding.kind === "AIRoute" && finding.namespace === namespace && finding.name === name,
+  );
+  return {
+    namespace,
+    name,
+    conditions: [conditionOf("Accepted", own, route.metadata), conditionOf("ResolvedRefs", own, route.metadata)],
+  };
 };
 
 /** A finding about one target is that target's alone; any other is everybody's. */
 const quotaOutcome = (quota: AIQuota, findings: readonly Finding[]): QuotaOutcome => {
   const { namespace, name } = quota.metadata;
-  const own = findings.filter((finding) => finding.kind === "AIQuota" && finding.namespace === namespace && finding.name === name);
+  const own = findings.filter(
+    (finding) => finding.kind === "AIQuota" && finding.namespace === namespace && finding.name === name,
+  );
   const ancestors = quota.spec.targetRefs.map((ancestorRef, index) => {
     const relevant = own.filter(({ path }) => path[1] !== "targetRefs" || path[2] === index);
     return { ancestorRef, conditions: [conditionOf("Accepted", relevant, quota.metadata)] };

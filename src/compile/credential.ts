@@ -10,7 +10,12 @@ const valueLengthMax = 8192;
 /** Either the credential, or why it cannot be used. `member` is the field of `secretRef` at fault. */
 export type ResolvedCredential =
   | { readonly credential: NonNullable<BackendConfig["credential"]> }
-  | { readonly reason: ConditionReason; readonly message: string; readonly member: "name" | "key"; readonly isPending: boolean };
+  | {
+      readonly reason: ConditionReason;
+      readonly message: string;
+      readonly member: "name" | "key";
+      readonly isPending: boolean;
+    };
 
 /** Resolves one credential in `namespace` for an endpoint. White space around the value is dropped: `echo KEY | base64` adds a line end. */
 export const resolveCredential = (
@@ -20,7 +25,12 @@ export const resolveCredential = (
   const { name, key } = credential.secretRef;
   const secret = input.secrets.find((candidate) => candidate.namespace === input.namespace && candidate.name === name);
   if (!secret) {
-    return { reason: "SecretNotFound", message: `Secret ${name} does not exist in namespace ${input.namespace}`, member: "name", isPending: true };
+    return {
+      reason: "SecretNotFound",
+      message: `Secret ${name} does not exist in namespace ${input.namespace}`,
+      member: "name",
+      isPending: true,
+    };
   }
   if (secret.labels[credentialLabel] !== "true") {
     const message = `Secret ${name} may not be used: it lacks the label ${credentialLabel}: "true"`;
@@ -32,14 +42,21 @@ export const resolveCredential = (
     return { reason: "SecretNotPermitted", message, member: "name", isPending: false };
   }
   const value = secret.values.get(key)?.reveal().trim();
-  if (value === undefined) return { reason: "SecretKeyMissing", message: `Secret ${name} has no key ${key}`, member: "key", isPending: false };
+  if (value === undefined)
+    return { reason: "SecretKeyMissing", message: `Secret ${name} has no key ${key}`, member: "key", isPending: false };
   if (!isHeaderValue(value)) {
     const message = `key ${key} of Secret ${name} must hold 1 to ${valueLengthMax} visible ASCII characters`;
     return { reason: "SecretInvalid", message, member: "key", isPending: false };
   }
   const { type, organization, project } = credential;
   return {
-    credential: { type, name: `${input.namespace}/${name}/${key}`, value, ...(organization && { organization }), ...(project && { project }) },
+    credential: {
+      type,
+      name: `${input.namespace}/${name}/${key}`,
+      value,
+      ...(organization && { organization }),
+      ...(project && { project }),
+    },
   };
 };
 
@@ -48,6 +65,10 @@ const hostAllowed = (host: string, list: string): boolean =>
   list
     .split(",")
     .map((entry) => entry.trim().toLowerCase())
-    .some((entry) => entry === host || (entry.startsWith("*.") && host.indexOf(".") > 0 && host.slice(host.indexOf(".")) === entry.slice(1)));
+    .some(
+      (entry) =>
+        entry === host ||
+        (entry.startsWith("*.") && host.indexOf(".") > 0 && host.slice(host.indexOf(".")) === entry.slice(1)),
+    );
 
 const isHeaderValue = (value: string): boolean => value.length <= valueLengthMax && /^[\x21-\x7e]+$/.test(value);

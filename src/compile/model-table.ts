@@ -6,13 +6,25 @@ import { unknownModel } from "../config/model-defaults.ts";
 import { builtinModels } from "./models.ts";
 
 /** By name: every exact model of the rules, every model of the route's list, and the built-in ones that a prefix or "any" lets in. */
-export const compileModels = (specs: AIRouteSpec["models"], rules: readonly RuleConfig[]): Record<string, ModelConfig> => {
+export const compileModels = (
+  specs: AIRouteSpec["models"],
+  rules: readonly RuleConfig[],
+): Record<string, ModelConfig> => {
   const names = new Set(specs.map(({ name }) => name));
   for (const match of rules.flatMap((rule) => rule.matches)) {
     for (const { type, value } of match.models) if (type === "Exact") names.add(value);
     for (const name of builtinModels.keys()) if (letsIn(match.models, name)) names.add(name);
   }
-  const models = [...names].sort().map((name) => [name, describe(name, specs.find((spec) => spec.name === name))] as const);
+  const models = [...names].sort().map(
+    (name) =>
+      [
+        name,
+        describe(
+          name,
+          specs.find((spec) => spec.name === name),
+        ),
+      ] as const,
+  );
   return Object.fromEntries(models);
 };
 

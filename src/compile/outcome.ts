@@ -32,7 +32,10 @@ export interface RouteOutcome {
 export interface QuotaOutcome {
   readonly namespace: string;
   readonly name: string;
-  readonly ancestors: readonly { readonly ancestorRef: AIQuotaSpec["targetRefs"][number]; readonly conditions: readonly Condition[] }[];
+  readonly ancestors: readonly {
+    readonly ancestorRef: AIQuotaSpec["targetRefs"][number];
+    readonly conditions: readonly Condition[];
+  }[];
 }
 
 /** The condition of one type that these findings make: False with the first reason and all messages, else True. */
@@ -40,7 +43,8 @@ export const conditionOf = (type: ConditionType, findings: readonly Finding[], m
   const against = findings.filter((finding) => finding.type === type);
   const generation = metadata.generation === undefined ? {} : { observedGeneration: metadata.generation };
   const [first] = against;
-  if (!first) return { type, status: "True", reason: positiveReason[type], message: positiveMessage(type), ...generation };
+  if (!first)
+    return { type, status: "True", reason: positiveReason[type], message: positiveMessage(type), ...generation };
   const message = [...new Set(against.map((finding) => finding.message))].join("; ").slice(0, messageLengthMax);
   return { type, status: "False", reason: first.reason, message, ...generation };
 };

@@ -67,7 +67,12 @@ const compileLimit = (limit: LimitSpec): LimitConfig => ({
   ...(limit.endpoints && { endpoints: limit.endpoints }),
 });
 
-const compileWindow = ({ type, duration, period, timeZone = timeZoneDefault }: NonNullable<LimitSpec["window"]>): LimitConfig["window"] => ({
+const compileWindow = ({
+  type,
+  duration,
+  period,
+  timeZone = timeZoneDefault,
+}: NonNullable<LimitSpec["window"]>): LimitConfig["window"] => ({
   type,
   ...(duration && { durationMs: durationMs(duration) }),
   ...(period && { period, timeZone }),
@@ -103,8 +108,12 @@ const unpricedModels = (limit: LimitSpec, route: RouteConfig, rules?: readonly s
     .flatMap((rule) => rule.matches)
     .filter((match) => match.endpoints.some(counted))
     .flatMap((match) => match.models.filter(({ type }) => type === "Exact").map(({ value }) => value));
-  return [...new Set(named)].filter((model) => (limit.models?.includes(model) ?? true) && !route.models[model]?.pricing).sort();
+  return [...new Set(named)]
+    .filter((model) => (limit.models?.includes(model) ?? true) && !route.models[model]?.pricing)
+    .sort();
 };
 
 /** Endpoints whose answers cost by usage. */
-const metered: ReadonlySet<EndpointName> = new Set(endpoints.filter((endpoint) => endpoint.metered === "usage").map(({ name }) => name));
+const metered: ReadonlySet<EndpointName> = new Set(
+  endpoints.filter((endpoint) => endpoint.metered === "usage").map(({ name }) => name),
+);

@@ -19,7 +19,8 @@ export const compileRoute = (
 ): { readonly route: RouteConfig; readonly findings: readonly Finding[] } => {
   const { namespace, name } = route.metadata;
   const findings: Finding[] = [];
-  const find = (finding: Omit<Finding, "kind" | "namespace" | "name">) => findings.push({ kind: "AIRoute", namespace, name, ...finding });
+  const find = (finding: Omit<Finding, "kind" | "namespace" | "name">) =>
+    findings.push({ kind: "AIRoute", namespace, name, ...finding });
 
   const usable = new Map<string, BackendConfig>();
   route.spec.backends.forEach((backend, index) => {
@@ -34,7 +35,13 @@ export const compileRoute = (
     spec.backendRefs.forEach((ref, index) => {
       if (declared.has(ref.name)) return;
       const message = `rule ${spec.name}: the route has no backend ${ref.name}`;
-      find({ type: "ResolvedRefs", reason: "BackendNotFound", message, path: [...path, "backendRefs", index, "name"], isPending: false });
+      find({
+        type: "ResolvedRefs",
+        reason: "BackendNotFound",
+        message,
+        path: [...path, "backendRefs", index, "name"],
+        isPending: false,
+      });
     });
     return compileRule(spec, new Set(usable.keys()));
   });
@@ -44,7 +51,18 @@ export const compileRoute = (
   const models = compileModels(route.spec.models, rules);
   const { sink, file, onFailure } = route.spec.audit;
   const policyVersion = `${route.metadata.generation ?? 0}-${policyDigest({ backends, rules, models })}`;
-  return { route: { name, namespace, policyVersion, backends, rules, models, audit: { sink, onFailure, ...(file && { path: file.path }) } }, findings };
+  return {
+    route: {
+      name,
+      namespace,
+      policyVersion,
+      backends,
+      rules,
+      models,
+      audit: { sink, onFailure, ...(file && { path: file.path }) },
+    },
+    findings,
+  };
 };
 
 /** Credentials are left out: a rotated key changes no policy, and must not empty the cache. */

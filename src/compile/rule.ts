@@ -13,7 +13,10 @@ export const compileRule = (rule: RuleSpec, usable: ReadonlySet<string>): RuleCo
     name: rule.name,
     matches: rule.matches.map(({ models, endpoints }) => ({ models, endpoints: endpoints ?? [...inferenceEndpoints] })),
     backendRefs: rule.backendRefs.filter(({ name }) => usable.has(name)),
-    request: { ...request, limits: { ...limits, bodyBytes, jsonBytes: Math.min(bodyBytes, quantityBytes(limits.jsonBytes)) } },
+    request: {
+      ...request,
+      limits: { ...limits, bodyBytes, jsonBytes: Math.min(bodyBytes, quantityBytes(limits.jsonBytes)) },
+    },
     timeouts: {
       connectMs: durationMs(rule.timeouts.connect),
       firstByteMs: durationMs(rule.timeouts.firstByte),
@@ -21,6 +24,8 @@ export const compileRule = (rule: RuleSpec, usable: ReadonlySet<string>): RuleCo
       totalMs: durationMs(rule.timeouts.total),
     },
     retry: rule.retry,
-    ...(rule.cache && { cache: { ttlMs: durationMs(rule.cache.exact.ttl), when: rule.cache.exact.when, partition: rule.cache.partition } }),
+    ...(rule.cache && {
+      cache: { ttlMs: durationMs(rule.cache.exact.ttl), when: rule.cache.exact.when, partition: rule.cache.partition },
+    }),
   };
 };

@@ -6,7 +6,9 @@ import { contractVersion, type SidecarConfig, sidecarConfigSchema } from "./cont
 import { fieldPath } from "./field-path.ts";
 
 /** Versions that this build reads: the current one and the one before it. */
-export const readableVersions: readonly number[] = [contractVersion, contractVersion - 1].filter((version) => version >= 1);
+export const readableVersions: readonly number[] = [contractVersion, contractVersion - 1].filter(
+  (version) => version >= 1,
+);
 
 /** One thing wrong with a config. `path` is as `route.rules[0].name`, empty for the whole. No value stands in it. */
 export interface ConfigProblem {
@@ -19,7 +21,9 @@ export class ConfigFault extends Error {
   override readonly name = "ConfigFault";
   readonly problems: readonly ConfigProblem[];
   constructor(problems: readonly ConfigProblem[]) {
-    super(`the sidecar config is refused: ${problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")}`);
+    super(
+      `the sidecar config is refused: ${problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")}`,
+    );
     this.problems = problems;
   }
 }
@@ -60,12 +64,15 @@ const parseJson = (text: string): unknown => {
     return JSON.parse(text);
   } catch {
     // The parser's own message quotes the text, which holds credentials.
-    throw new ConfigFault([{ path: "", message: `not JSON (${Buffer.byteLength(text)} bytes); was it written whole?` }]);
+    throw new ConfigFault([
+      { path: "", message: `not JSON (${Buffer.byteLength(text)} bytes); was it written whole?` },
+    ]);
   }
 };
 
 const refuseUnreadable = (value: unknown): void => {
-  const version = typeof value === "object" && value !== null && "contractVersion" in value ? value.contractVersion : undefined;
+  const version =
+    typeof value === "object" && value !== null && "contractVersion" in value ? value.contractVersion : undefined;
   if (typeof version !== "number" || !Number.isInteger(version)) {
     throw new ConfigFault([{ path: "contractVersion", message: "must be an integer" }]);
   }
@@ -75,7 +82,9 @@ const refuseUnreadable = (value: unknown): void => {
     version > contractVersion
       ? "upgrade the sidecar: restart the pod, so that it is injected with the current image"
       : "upgrade the operator, so that it writes a newer one";
-  throw new ConfigFault([{ path: "contractVersion", message: `is ${version}, this sidecar reads ${reads}; ${remedy}` }]);
+  throw new ConfigFault([
+    { path: "contractVersion", message: `is ${version}, this sidecar reads ${reads}; ${remedy}` },
+  ]);
 };
 
 /** References inside the config that lead nowhere: `compile` never writes them. */
@@ -84,12 +93,20 @@ const danglingRefs = ({ route }: SidecarConfig): ConfigProblem[] => {
   const backends = new Set(route.backends.map(({ name }) => name));
   return route.rules.flatMap((rule, ruleIndex) =>
     rule.backendRefs.flatMap((ref, refIndex) =>
-      backends.has(ref.name) ? [] : [{ path: `route.rules[${ruleIndex}].backendRefs[${refIndex}].name`, message: "names no backend of this config" }],
+      backends.has(ref.name)
+        ? []
+        : [
+            {
+              path: `route.rules[${ruleIndex}].backendRefs[${refIndex}].name`,
+              message: "names no backend of this config",
+            },
+          ],
     ),
   );
 };
 
 const problemsOf = (issue: z.core.$ZodIssue): ConfigProblem[] => {
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: fieldPath([...issue.path, key]), message: "is unknown" }));
+  if (issue.code === "unrecognized_keys")
+    return issue.keys.map((key) => ({ path: fieldPath([...issue.path, key]), message: "is unknown" }));
   return [{ path: fieldPath(issue.path), message: issue.message }];
 };

@@ -77,7 +77,12 @@ export const ruleSchema = z.strictObject({
       n: z.int().min(1).max(128),
     }),
   }),
-  timeouts: z.strictObject({ connectMs: milliseconds, firstByteMs: milliseconds, idleMs: milliseconds, totalMs: milliseconds }),
+  timeouts: z.strictObject({
+    connectMs: milliseconds,
+    firstByteMs: milliseconds,
+    idleMs: milliseconds,
+    totalMs: milliseconds,
+  }),
   /** Further targets tried before the first byte has reached the client; 0: none. */
   retry: z.strictObject({ attempts: z.int().min(0).max(3) }),
   cache: z
@@ -111,7 +116,11 @@ export const limitSchema = z.strictObject({
     .strictObject({
       type: z.enum(["Sliding", "Fixed", "Calendar"]),
       /** Sliding and Fixed. */
-      durationMs: z.int().min(1000).max(31 * 86_400_000).optional(),
+      durationMs: z
+        .int()
+        .min(1000)
+        .max(31 * 86_400_000)
+        .optional(),
       /** Calendar. */
       period: z.enum(["Day", "Week", "Month"]).optional(),
       timeZone: z.string().max(64).optional(),

@@ -1,5 +1,5 @@
-import type { JsonObject } from "./call.ts";
-import { objectOf } from "./call.ts";
+import type { JsonObject } from "./json-values.ts";
+import { objectOf } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import { behaviourFromText } from "./knobs.ts";
 import type { FormPart } from "./multipart.ts";

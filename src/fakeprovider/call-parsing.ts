@@ -1,6 +1,7 @@
-import type { Call, Dialect, JsonObject } from "./call.ts";
-import { isObject } from "./call.ts";
+import type { Call, Dialect } from "./call.ts";
 import { ApiFault, badParameter } from "./failures.ts";
+import type { JsonObject } from "./json-values.ts";
+import { isObject } from "./json-values.ts";
 import type { FormPart } from "./multipart.ts";
 import { boundaryOf, formPartsOf } from "./multipart.ts";
 
@@ -48,10 +49,15 @@ const noKeySentence =
   "from your browser and are prompted for a username and password. You can obtain an API key from " +
   "https://platform.openai.com/account/api-keys.";
 
-const shownKey = (key: string): string => (key.length <= 12 ? key : `${key.slice(0, 8)}${"*".repeat(8)}${key.slice(-4)}`);
+const shownKey = (key: string): string =>
+  key.length <= 12 ? key : `${key.slice(0, 8)}${"*".repeat(8)}${key.slice(-4)}`;
 
 /** Checks the key as the dialect sends it. `keys` absent accepts any but `bad-key`. @throws ApiFault 401 */
-export function checkKey(headers: Readonly<Record<string, string>>, dialect: Dialect, keys?: ReadonlySet<string>): void {
+export function checkKey(
+  headers: Readonly<Record<string, string>>,
+  dialect: Dialect,
+  keys?: ReadonlySet<string>,
+): void {
   const bearer = /^bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? "")?.[1];
   const key = (dialect === "azure" ? headers["api-key"] : undefined) ?? bearer;
   if (key === undefined || key === "") throw unauthenticated(noKeySentence, null, azureRefusal, dialect);

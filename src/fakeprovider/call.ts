@@ -1,9 +1,7 @@
+import type { JsonObject } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import type { FormPart } from "./multipart.ts";
 import type { ProviderState } from "./state.ts";
-
-/** A JSON object nobody has looked into yet. */
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Whose habits an answer has: OpenAI's, or Azure's on the same shapes. */
 export type Dialect = "openai" | "azure";
@@ -80,18 +78,3 @@ export type Handler = (call: Call) => Reply;
 
 /** A JSON answer, 200 unless said otherwise. */
 export const jsonReply = (body: unknown, status = 200): JsonReply => ({ kind: "json", status, body });
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** The value when it is text, else absent. */
-export const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-
-/** The value when it is a number, else absent. */
-export const numberOf = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
-
-/** The value when it is an object, else an empty one. */
-export const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {});
-
-/** The value when it is a list, else an empty one. */
-export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);

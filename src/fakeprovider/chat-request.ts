@@ -1,8 +1,9 @@
-import type { Call, JsonObject } from "./call.ts";
-import { isObject, listOf, numberOf, objectOf, textOf } from "./call.ts";
+import type { Call } from "./call.ts";
 import { badParameter, missingParameter, wrongType } from "./failures.ts";
 import type { FieldType } from "./field-types.ts";
 import { checkFields, checkRange, unsupportedValue } from "./field-types.ts";
+import type { JsonObject } from "./json-values.ts";
+import { isObject, listOf, numberOf, objectOf, textOf } from "./json-values.ts";
 import { askedModel } from "./models.ts";
 
 /** A chat request that has passed the provider's checks. */
@@ -55,7 +56,10 @@ const checkMessage = (message: unknown, i: number, all: readonly unknown[]): voi
   const { role, content } = message;
   if (role === undefined) throw missingParameter(`${at}.role`);
   if (!roles.some((known) => known === role)) throw unsupportedValue(`${at}.role`, role, roles);
-  if (Array.isArray(content)) return checkParts(content, `${at}.content`);
+  if (Array.isArray(content)) {
+    checkParts(content, `${at}.content`);
+    return;
+  }
   const mayBeEmpty = role === "assistant" || role === "function";
   if (typeof content !== "string" && !(mayBeEmpty && (content ?? null) === null)) {
     if (content === undefined) throw missingParameter(`${at}.content`);
@@ -76,7 +80,8 @@ const checkTools = (tools: readonly unknown[]): void => {
   tools.forEach((tool, i) => {
     const kind = textOf(objectOf(tool).type);
     if (kind === undefined) throw missingParameter(`tools[${i}].type`);
-    if (kind !== "function" && kind !== "custom") throw unsupportedValue(`tools[${i}].type`, kind, ["function", "custom"]);
+    if (kind !== "function" && kind !== "custom")
+      throw unsupportedValue(`tools[${i}].type`, kind, ["function", "custom"]);
     const name = objectOf(objectOf(tool)[kind]).name;
     if (typeof name !== "string") throw missingParameter(`tools[${i}].${kind}.name`);
     if (/^[a-zA-Z0-9_-]{1,64}$/.test(name)) return;

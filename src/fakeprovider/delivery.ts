@@ -1,7 +1,7 @@
-import type { BytesReply, Call, JsonReply, Reply, StreamReply } from "./call.ts";
-import { isObject } from "./call.ts";
+import type { Call, JsonReply, Reply, StreamReply } from "./call.ts";
 import { byteOrderMark, frameRenderer, withByte, withoutBlankLine } from "./event-stream.ts";
 import { htmlPage } from "./failures.ts";
+import { isObject } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import { providerHeaders } from "./provider-headers.ts";
 import type { Wire } from "./wire.ts";

@@ -22,7 +22,18 @@ export const withByte = (text: string, byte: number): Buffer => {
 
 /** Whether the behaviour changes how frames look; without it a frame is rendered the short way. */
 const isOdd = (b: Behaviour): boolean =>
-  b.crlf || b.cr || b.nospace || b.comment || b.ids || b.multidata || b.emptydata || b.badutf8 || b.badjson || b.nul || b.noblank || false;
+  b.crlf ||
+  b.cr ||
+  b.nospace ||
+  b.comment ||
+  b.ids ||
+  b.multidata ||
+  b.emptydata ||
+  b.badutf8 ||
+  b.badjson ||
+  b.nul ||
+  b.noblank ||
+  false;
 
 const oddFrame = (frame: Frame, index: number, behaviour: Behaviour): string | Buffer => {
   const lineEnd = behaviour.crlf ? "\r\n" : behaviour.cr ? "\r" : "\n";

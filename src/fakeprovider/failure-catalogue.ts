@@ -1,7 +1,7 @@
 import type { Call, JsonReply } from "./call.ts";
-import { textOf } from "./call.ts";
 import type { ErrorBody } from "./failures.ts";
 import { ApiFault, replyToFault } from "./failures.ts";
+import { textOf } from "./json-values.ts";
 
 const request = "invalid_request_error";
 const server = "server_error";

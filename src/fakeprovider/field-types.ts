@@ -1,6 +1,6 @@
-import type { JsonObject } from "./call.ts";
-import { isObject } from "./call.ts";
 import { badParameter, wrongType } from "./failures.ts";
+import type { JsonObject } from "./json-values.ts";
+import { isObject } from "./json-values.ts";
 
 /** What a request field takes; every optional field also takes null, as the provider's do. */
 export type FieldType = "string" | "integer" | "number" | "boolean" | "object" | "array" | "any";
@@ -26,17 +26,20 @@ export function checkFields(json: JsonObject, fields: Readonly<Record<string, Fi
   }
 }
 
+/** Fields that the provider calls decimals even when their value is whole. */
+const decimalFields: ReadonlySet<string> = new Set(["temperature", "top_p", "presence_penalty", "frequency_penalty"]);
+
 /** Checks that a number lies within bounds; absent and null pass. @throws ApiFault 400 */
 export function checkRange(json: JsonObject, name: string, [least, most]: readonly [number, number]): void {
   const value = json[name];
   if (typeof value !== "number" || (value >= least && value <= most)) return;
-  const isInteger = Number.isInteger(value) && Number.isInteger(least) && name !== "temperature" && name !== "top_p";
-  const noun = isInteger ? "integer" : "decimal";
-  const [side, sign, bound] = value < least ? ["below minimum", ">=", least] : ["above maximum", "<=", most];
+  const noun = decimalFields.has(name) ? "decimal" : "integer";
+  const isLow = value < least;
   throw badParameter(
-    `Invalid '${name}': ${noun} ${side} value. Expected a value ${sign} ${bound}, but got ${value} instead.`,
+    `Invalid '${name}': ${noun} ${isLow ? "below minimum" : "above maximum"} value. Expected a value ` +
+      `${isLow ? `>= ${least}` : `<= ${most}`}, but got ${value} instead.`,
     name,
-    `${noun}_${side.replace(" ", "_")}_value`,
+    `${noun}_${isLow ? "below_min" : "above_max"}_value`,
   );
 }
 

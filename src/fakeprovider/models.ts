@@ -1,6 +1,8 @@
-import type { Call, Handler, JsonObject } from "./call.ts";
-import { jsonReply, textOf } from "./call.ts";
+import type { Call, Handler } from "./call.ts";
+import { jsonReply } from "./call.ts";
 import { ApiFault, badParameter, noSuchModel } from "./failures.ts";
+import type { JsonObject } from "./json-values.ts";
+import { textOf } from "./json-values.ts";
 import type { Route } from "./router.ts";
 
 /** Models of the list: the name asked for and the dated snapshot that answers. Other names answer as themselves. */

@@ -13,7 +13,10 @@ const headEnd = Buffer.from("\r\n\r\n");
 /** The boundary named in a content type, absent when it is not multipart. */
 export function boundaryOf(contentType: string): string | undefined {
   if (!contentType.toLowerCase().startsWith("multipart/form-data")) return undefined;
-  return /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)?.slice(1).find((found) => found !== undefined);
+  return /boundary=(?:"([^"]+)"|([^;\s]+))/i
+    .exec(contentType)
+    ?.slice(1)
+    .find((found) => found !== undefined);
 }
 
 const attribute = (head: string, name: string): string | undefined =>

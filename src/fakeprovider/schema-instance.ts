@@ -1,5 +1,5 @@
-import type { JsonObject } from "./call.ts";
-import { isObject, listOf, numberOf, objectOf, textOf } from "./call.ts";
+import type { JsonObject } from "./json-values.ts";
+import { isObject, listOf, numberOf, objectOf, textOf } from "./json-values.ts";
 
 /** Nesting of a made-up value; past it lists are empty and optional parts are left out. */
 const depthMax = 8;

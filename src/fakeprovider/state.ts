@@ -1,5 +1,5 @@
-import type { JsonObject } from "./call.ts";
-import { isObject } from "./call.ts";
+import type { JsonObject } from "./json-values.ts";
+import { isObject } from "./json-values.ts";
 
 /** Objects of one kind that are kept at most; the oldest goes first. */
 const storedObjectsMax = 10_000;
@@ -69,6 +69,8 @@ export interface Kept {
 
 /** All that a provider remembers between requests. Nothing is written to disk. */
 export class ProviderState {
+  /** Decides made-up words and ids. */
+  readonly seed: number;
   readonly chats = new Collection<Kept>();
   readonly responses = new Collection<Kept>();
   readonly conversations = new Collection<Kept>();
@@ -79,6 +81,10 @@ export class ProviderState {
   readonly tuningJobs = new Collection<Kept>();
   readonly vectorStores = new Collection<Kept>();
   readonly vectorFiles = new Collection<Kept>();
+
+  constructor(seed: number) {
+    this.seed = seed;
+  }
 }
 
 /** The object as it stands at this look: background work moves on by one poll. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from "./call.ts";
+import type { JsonObject } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 
 /** Tokens an image in the input counts. */

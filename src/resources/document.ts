@@ -31,7 +31,9 @@ export interface DocumentFault extends Position {
 }
 
 /** All documents of a file. One that is not well formed is left out, its faults are told. Empty documents are passed over. */
-export const parseDocuments = (file: SourceFile): { readonly documents: readonly ParsedDocument[]; readonly faults: readonly DocumentFault[] } => {
+export const parseDocuments = (
+  file: SourceFile,
+): { readonly documents: readonly ParsedDocument[]; readonly faults: readonly DocumentFault[] } => {
   const start = { file: file.path, line: 1, column: 1 };
   if (Buffer.byteLength(file.text) > fileBytesMax) {
     return { documents: [], faults: [{ ...start, message: `the file is larger than ${fileBytesMax} bytes` }] };
@@ -45,8 +47,16 @@ export const parseDocuments = (file: SourceFile): { readonly documents: readonly
   const faults: DocumentFault[] = [];
   const parsed = parseAllDocuments(file.text, { lineCounter, prettyErrors: false, merge: true });
   for (const document of "empty" in parsed ? [] : parsed) {
-    const wrong = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({ ...position(pos[0]), message: wordsOf[code] ?? message }));
-    wrong.push(...forbiddenKeys(document).map((offset) => ({ ...position(offset), message: "a member cannot be named __proto__" })));
+    const wrong = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
+      ...position(pos[0]),
+      message: wordsOf[code] ?? message,
+    }));
+    wrong.push(
+      ...forbiddenKeys(document).map((offset) => ({
+        ...position(offset),
+        message: "a member cannot be named __proto__",
+      })),
+    );
     const value = wrong.length > 0 ? undefined : toValue(document);
     if (value instanceof Error) wrong.push({ ...position(document.range?.[0] ?? 0), message: value.message });
     faults.push(...wrong);
@@ -86,7 +96,9 @@ const offsetOf = (document: Document, path: readonly (string | number)[], isKey 
   let offset = startOf(node) ?? 0;
   path.forEach((part, index) => {
     const target = isAlias(node) ? node.resolve(document) : node;
-    const pair = isMap(target) ? target.items.find(({ key }) => isScalar(key) && String(key.value) === String(part)) : undefined;
+    const pair = isMap(target)
+      ? target.items.find(({ key }) => isScalar(key) && String(key.value) === String(part))
+      : undefined;
     node = pair ? pair.value : isSeq(target) && typeof part === "number" ? target.items[part] : undefined;
     const isLast = index === path.length - 1;
     const here = pair && (!isScalar(node) || (isLast && isKey)) ? startOf(pair.key) : startOf(node);

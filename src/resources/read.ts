@@ -73,7 +73,11 @@ class Reader implements ReadResources {
   itemsOf(document: ParsedDocument): readonly Item[] {
     const { value } = document;
     if (!isObject(value)) {
-      this.faults.push({ ...document.locate([]), path: "", message: "must be an object with apiVersion, kind and metadata" });
+      this.faults.push({
+        ...document.locate([]),
+        path: "",
+        message: "must be an object with apiVersion, kind and metadata",
+      });
       return [];
     }
     const isList = value.kind === "List" || kinds.some((kind) => value.kind === `${kind}List`);
@@ -85,7 +89,11 @@ class Reader implements ReadResources {
     return value.items.flatMap((item: unknown, index): Item[] => {
       const base = ["items", index];
       if (isObject(item)) return [{ value: item, document, base }];
-      this.faults.push({ ...document.locate(base), path: fieldPath(base), message: "must be an object with apiVersion, kind and metadata" });
+      this.faults.push({
+        ...document.locate(base),
+        path: fieldPath(base),
+        message: "must be an object with apiVersion, kind and metadata",
+      });
       return [];
     });
   }
@@ -99,8 +107,12 @@ class Reader implements ReadResources {
     }
     const isOurs = version === apiGroup || version.startsWith(`${apiGroup}/`);
     if (isOurs || kinds.some((known) => known === kind)) this.#readOurs(item, { version, kind });
-    else if (version === "v1" && kind === "Secret") this.#keep(item, "Secret", secretManifestSchema, (manifest) => this.secrets.push(secretFromManifest(manifest)));
-    else this.notes.push(faultIn(item, ["kind"], `${kind} (${version}) is passed over: only AIRoute, AIQuota and Secret are read`));
+    else if (version === "v1" && kind === "Secret")
+      this.#keep(item, "Secret", secretManifestSchema, (manifest) => this.secrets.push(secretFromManifest(manifest)));
+    else
+      this.notes.push(
+        faultIn(item, ["kind"], `${kind} (${version}) is passed over: only AIRoute, AIQuota and Secret are read`),
+      );
   }
 
   #readOurs(item: Item, { version, kind }: { version: string; kind: string }): void {
@@ -112,7 +124,13 @@ class Reader implements ReadResources {
       this.#keep(item, kind, aiquotaSchema, (quota) => this.quotas.push(quota));
     } else {
       const near = suggest(kind, kinds);
-      this.faults.push(faultIn(item, ["kind"], near ? `is unknown; did you mean ${near}?` : `is unknown; known are ${kinds.join(", ")}`));
+      this.faults.push(
+        faultIn(
+          item,
+          ["kind"],
+          near ? `is unknown; did you mean ${near}?` : `is unknown; known are ${kinds.join(", ")}`,
+        ),
+      );
     }
   }
 
@@ -133,7 +151,9 @@ class Reader implements ReadResources {
     const first = this.#items.get(key);
     if (first) {
       const { file, line } = first.document.locate(first.base);
-      this.faults.push(faultIn(item, ["metadata", "name"], `${kind} ${namespace}/${name} stands already at ${file}:${line}`));
+      this.faults.push(
+        faultIn(item, ["metadata", "name"], `${kind} ${namespace}/${name} stands already at ${file}:${line}`),
+      );
       return;
     }
     this.#items.set(key, item);
@@ -148,9 +168,12 @@ const faultIn = (item: Item, path: readonly (string | number)[], message: string
 
 const keyOf = ({ kind, namespace, name }: ResourceRef): string => `${kind}/${namespace}/${name}`;
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const withNamespace = (value: Item["value"]): unknown => {
   const { metadata } = value;
-  return isObject(metadata) && metadata.namespace === undefined ? { ...value, metadata: { ...metadata, namespace: namespaceDefault } } : value;
+  return isObject(metadata) && metadata.namespace === undefined
+    ? { ...value, metadata: { ...metadata, namespace: namespaceDefault } }
+    : value;
 };

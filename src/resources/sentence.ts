@@ -46,7 +46,10 @@ const fieldsAt = (schema: z.core.$ZodType, path: readonly (string | number)[]): 
 };
 
 const unwrap = (schema: z.core.$ZodType): z.core.$ZodType =>
-  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodNullable
+  schema instanceof z.ZodOptional ||
+  schema instanceof z.ZodDefault ||
+  schema instanceof z.ZodPrefault ||
+  schema instanceof z.ZodNullable
     ? unwrap(schema.unwrap())
     : schema;
 
@@ -54,7 +57,9 @@ const unwrap = (schema: z.core.$ZodType): z.core.$ZodType =>
 const sentenceOf = (issue: z.core.$ZodRawIssue): string | undefined => {
   switch (issue.code) {
     case "invalid_type":
-      return issue.input === undefined ? "is required" : `must be ${typeNames[issue.expected] ?? issue.expected}, not ${kindOf(issue.input)}`;
+      return issue.input === undefined
+        ? "is required"
+        : `must be ${typeNames[issue.expected] ?? issue.expected}, not ${kindOf(issue.input)}`;
     case "invalid_value":
       return invalidValue(issue.values.map(String), issue.input);
     case "too_small":

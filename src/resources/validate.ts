@@ -43,9 +43,16 @@ const findingsOf = ({ routes, quotas, secrets }: ReadResources): readonly Findin
   );
   // A quota is judged even where no route stands beside it.
   const alone = quotas.map(({ metadata }) => ({ namespace: metadata.namespace, serviceAccount: "default" }));
-  return [...workloads, ...alone].flatMap((workload) => compile({ ...workload, routes, quotas, secrets, keys: [unusedKey] }).findings);
+  return [...workloads, ...alone].flatMap(
+    (workload) => compile({ ...workload, routes, quotas, secrets, keys: [unusedKey] }).findings,
+  );
 };
 
 const distinct = (findings: readonly Finding[]): readonly Finding[] => [
-  ...new Map(findings.map((finding) => [JSON.stringify([finding.kind, finding.namespace, finding.name, finding.path, finding.message]), finding])).values(),
+  ...new Map(
+    findings.map((finding) => [
+      JSON.stringify([finding.kind, finding.namespace, finding.name, finding.path, finding.message]),
+      finding,
+    ]),
+  ).values(),
 ];

@@ -37,7 +37,11 @@ function decimalOf(text: string): Decimal {
   const digits = all.slice(first, last);
   // an exponent beyond 2^53 is not exact, but then the double is 0 or infinite, and no digits can be the same
   const power = mark < 0 ? 0 : Number(text.slice(mark + 1));
-  return { isNegative: isNegative && digits !== "", digits, exponent: digits === "" ? Number.NaN : whole.length - first + power };
+  return {
+    isNegative: isNegative && digits !== "",
+    digits,
+    exponent: digits === "" ? Number.NaN : whole.length - first + power,
+  };
 }
 
 const isSame = (a: Decimal, b: Decimal): boolean =>

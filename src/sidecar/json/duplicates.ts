@@ -43,14 +43,18 @@ function isSameText(bytes: Buffer, tape: Tape, key: number, other: number): bool
   return true;
 }
 
-function hashed(bytes: Buffer, tape: Tape, { object, top, keys }: { object: number; top: number; keys: number }): number {
-  const words = (seed ??= drawSeed());
+function hashed(
+  bytes: Buffer,
+  tape: Tape,
+  { object, top, keys }: { object: number; top: number; keys: number },
+): number {
+  seed ??= drawSeed();
   const mask = 2 ** Math.ceil(Math.log2(keys * 2)) - 1;
   const slots = new Int32Array(mask + 1);
   const hashes = new Int32Array(mask + 1);
   for (let key = object + entryWords; key < top; key = nextAt(tape, key + entryWords)) {
     const text = keyText(bytes, tape, key);
-    const hash = halfSip(text.bytes, text, words);
+    const hash = halfSip(text.bytes, text, seed);
     let slot = hash & mask;
     // 0 is free: no key is the first entry of a tape
     for (let other = slots[slot] as number; other !== 0; other = slots[slot] as number) {

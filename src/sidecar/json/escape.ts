@@ -6,24 +6,24 @@ export interface Escape {
   byteLength: number;
 }
 
-const letters: Readonly<Record<number, number>> = { 0x62: 8, 0x66: 12, 0x6e: 10, 0x72: 13, 0x74: 9 };
+const letters: Readonly<Record<number, number>> = { 98: 8, 102: 12, 110: 10, 114: 13, 116: 9 };
 
-/** Reads the escape whose backslash stands at `at` into `escape`, so that a loop makes no garbage. */
-export function readEscape(bytes: Uint8Array, at: number, escape: Escape): void {
+/** Reads the escape whose backslash stands at `at` into `found`, so that a loop makes no garbage. */
+export function readEscape(bytes: Uint8Array, at: number, found: Escape): void {
   const letter = bytes[at + 1] as number; // a checked string never ends in a backslash
   if (letter !== 0x75) {
-    escape.codePoint = letters[letter] ?? letter;
-    escape.byteLength = 2;
+    found.codePoint = letters[letter] ?? letter;
+    found.byteLength = 2;
     return;
   }
   const unit = hex4(bytes, at + 2);
-  escape.codePoint = unit;
-  escape.byteLength = 6;
+  found.codePoint = unit;
+  found.byteLength = 6;
   if (unit < 0xd800 || unit > 0xdbff || bytes[at + 6] !== 0x5c || bytes[at + 7] !== 0x75) return;
   const low = hex4(bytes, at + 8);
   if (low < 0xdc00 || low > 0xdfff) return;
-  escape.codePoint = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-  escape.byteLength = 12;
+  found.codePoint = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+  found.byteLength = 12;
 }
 
 /** True for half a surrogate pair, which UTF-8 cannot carry. */
@@ -84,7 +84,7 @@ export interface Unescaped {
 
 /** Writes the inside of a string (`bytes[start..end)`, without quotes) unescaped to `into`, which must be at least as large. */
 export function unescapeInto(bytes: Buffer, range: { start: number; end: number }, into: Buffer): Unescaped {
-  const escape: Escape = { codePoint: 0, byteLength: 0 };
+  const found: Escape = { codePoint: 0, byteLength: 0 };
   let to = 0;
   let hasSurrogate = false;
   for (let at = range.start; at < range.end; ) {
@@ -94,10 +94,10 @@ export function unescapeInto(bytes: Buffer, range: { start: number; end: number 
       at++;
       continue;
     }
-    readEscape(bytes, at, escape);
-    at += escape.byteLength;
-    hasSurrogate ||= isSurrogate(escape.codePoint);
-    to = writeUtf8(escape.codePoint, into, to);
+    readEscape(bytes, at, found);
+    at += found.byteLength;
+    hasSurrogate ||= isSurrogate(found.codePoint);
+    to = writeUtf8(found.codePoint, into, to);
   }
   return { byteLength: to, hasSurrogate };
 }

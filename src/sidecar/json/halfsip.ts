@@ -4,7 +4,11 @@
  */
 
 /** Hashes `bytes[start..end)`; `seed` is two random 32-bit words. */
-export function halfSip(bytes: Uint8Array, range: { start: number; end: number }, seed: readonly [number, number]): number {
+export function halfSip(
+  bytes: Uint8Array,
+  range: { start: number; end: number },
+  seed: readonly [number, number],
+): number {
   const { start, end } = range;
   let v0 = seed[0] | 0;
   let v1 = seed[1] | 0;
@@ -36,4 +40,7 @@ export function halfSip(bytes: Uint8Array, range: { start: number; end: number }
 
 /** A little-endian word; its four bytes are inside the range. */
 const wordAt = (bytes: Uint8Array, at: number): number =>
-  (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
+  (bytes[at] as number) |
+  ((bytes[at + 1] as number) << 8) |
+  ((bytes[at + 2] as number) << 16) |
+  ((bytes[at + 3] as number) << 24);

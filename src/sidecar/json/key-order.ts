@@ -4,7 +4,8 @@ import { decodedText } from "./text.ts";
 
 /** Negative when the key at entry `a` comes first. The keys of one object are never equal. Keys without escapes are compared as bytes. */
 export function compareKeys(bytes: Buffer, tape: Tape, a: number, b: number): number {
-  if (detailAt(tape, a) === 1 || detailAt(tape, b) === 1) return decodedText(bytes, tape, a) < decodedText(bytes, tape, b) ? -1 : 1;
+  if (detailAt(tape, a) === 1 || detailAt(tape, b) === 1)
+    return decodedText(bytes, tape, a) < decodedText(bytes, tape, b) ? -1 : 1;
   const startA = startAt(tape, a) + 1;
   const startB = startAt(tape, b) + 1;
   const lengthA = endAt(tape, a) - 1 - startA;

@@ -1,5 +1,5 @@
 /** Where in a text a scan stands, for the message of a fault. */
-import { entryWords, endAt, kindAt, kindKey, kindObject, detailAt, nextAt, startAt, type Tape } from "./tape.ts";
+import { detailAt, endAt, entryWords, kindAt, kindKey, kindObject, nextAt, startAt, type Tape } from "./tape.ts";
 
 /** Characters of a key that a path shows. */
 const keyCharsMax = 32;
@@ -30,7 +30,11 @@ export function pathAt(bytes: Buffer, tape: Tape, place: { open: number; top: nu
 /** A key as a step of a path: `.name`, or quoted where it is not a plain word. */
 function keyStep(bytes: Buffer, tape: Tape, key: number): string {
   // four bytes are the most that a character takes
-  const text = bytes.toString("utf8", startAt(tape, key) + 1, Math.min(endAt(tape, key) - 1, startAt(tape, key) + 1 + 4 * keyCharsMax));
+  const text = bytes.toString(
+    "utf8",
+    startAt(tape, key) + 1,
+    Math.min(endAt(tape, key) - 1, startAt(tape, key) + 1 + 4 * keyCharsMax),
+  );
   const characters = [...text];
   const shown = characters.length > keyCharsMax ? `${characters.slice(0, keyCharsMax).join("")}...` : text;
   return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(shown) ? `.${shown}` : `["${shown}"]`;

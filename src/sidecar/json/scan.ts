@@ -67,7 +67,8 @@ function checkEncoding(bytes: Buffer): void {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
     throw new JsonFault("byte_order_mark", "the text starts with a byte order mark", top);
   }
-  if (!isUtf8(bytes)) throw new JsonFault("invalid_utf8", "the text is not valid UTF-8", { offset: brokenUtf8(bytes), path: "" });
+  if (!isUtf8(bytes))
+    throw new JsonFault("invalid_utf8", "the text is not valid UTF-8", { offset: brokenUtf8(bytes), path: "" });
 }
 
 /** Offset of a character at or just before the first byte that is not UTF-8, by halving: linear in all. */
@@ -141,7 +142,8 @@ class Scan {
         at = spaceEnd(bytes, at + 1);
         return isObject ? this.#key(at) : at;
       }
-      if (bytes[at] !== (isObject ? 0x7d : 0x5d)) throw this.#broken(at, isObject ? "a comma or } is missing" : "a comma or ] is missing");
+      if (bytes[at] !== (isObject ? 0x7d : 0x5d))
+        throw this.#broken(at, isObject ? "a comma or } is missing" : "a comma or ] is missing");
       at = this.#leave(at + 1);
     }
   }
@@ -159,7 +161,8 @@ class Scan {
   }
 
   #enter(kind: number, at: number): void {
-    if (++this.#depth > this.#limits.depthMax) throw this.#fault("too_deep", `it is nested deeper than ${this.#limits.depthMax}`, at);
+    if (++this.#depth > this.#limits.depthMax)
+      throw this.#fault("too_deep", `it is nested deeper than ${this.#limits.depthMax}`, at);
     const parent = this.#open;
     this.#open = this.#push(kind, at, 0);
     this.#tape[this.#open + 3] = parent;
@@ -183,7 +186,8 @@ class Scan {
   /** Reads a key and its colon; answers with the value's offset. */
   #key(at: number): number {
     if (this.#bytes[at] !== 0x22) throw this.#broken(at, "a key is missing");
-    if (++this.#keys > this.#limits.keysMax) throw this.#fault("too_many_keys", `it has more than ${this.#limits.keysMax} keys`, at);
+    if (++this.#keys > this.#limits.keysMax)
+      throw this.#fault("too_many_keys", `it has more than ${this.#limits.keysMax} keys`, at);
     const end = this.#string(at, tapes.kindKey);
     if (end - at - 2 > this.#limits.keyBytesMax) {
       throw this.#fault("key_too_long", `a key is longer than ${this.#limits.keyBytesMax} bytes`, at);
@@ -252,11 +256,18 @@ class Scan {
 
   /** Bad grammar at `at`: another sentence where the text simply stops. */
   #broken(at: number, message: string): JsonFault {
-    return this.#fault("invalid_json", at >= this.#bytes.length ? "the text ends too early" : message, Math.min(at, this.#bytes.length));
+    return this.#fault(
+      "invalid_json",
+      at >= this.#bytes.length ? "the text ends too early" : message,
+      Math.min(at, this.#bytes.length),
+    );
   }
 
   #fault(code: JsonFaultCode, message: string, offset: number): JsonFault {
-    return new JsonFault(code, message, { offset, path: pathAt(this.#bytes, this.#tape, { open: this.#open, top: this.#top }) });
+    return new JsonFault(code, message, {
+      offset,
+      path: pathAt(this.#bytes, this.#tape, { open: this.#open, top: this.#top }),
+    });
   }
 
   #duplicate(key: number): JsonFault {

@@ -64,7 +64,8 @@ function patchMissing(value: JsonValue, node: EditNode, place: Place): void {
   if (made) place.patches.push({ start: value.start, end: value.end, texts: made });
 }
 
-const isList = (node: EditNode): boolean => node.inserts.size > 0 || typeof node.children.keys().next().value === "number";
+const isList = (node: EditNode): boolean =>
+  node.inserts.size > 0 || typeof node.children.keys().next().value === "number";
 
 function patchObject(value: JsonValue, node: EditNode, place: Place): void {
   if (value.kind !== "object") throw wrongType(value, place, "an object");
@@ -120,7 +121,8 @@ interface Span {
 
 function memberSpans(object: JsonValue): Span[] {
   const spans: Span[] = [];
-  for (const { keyStart, value } of object.members()) spans.push({ start: keyStart, end: value.end, valueStart: value.start });
+  for (const { keyStart, value } of object.members())
+    spans.push({ start: keyStart, end: value.end, valueStart: value.start });
   return spans;
 }
 
@@ -163,7 +165,8 @@ function patchRow(container: JsonValue, { spans, removed, inserts }: RowEdit, pa
 
 /** True when nothing is set or inserted: then there is nothing to do where the path does not lead on. */
 const onlyRemoves = (node: EditNode): boolean =>
-  node.replacement === null || (node.replacement === undefined && node.inserts.size === 0 && node.children.values().every(onlyRemoves));
+  node.replacement === null ||
+  (node.replacement === undefined && node.inserts.size === 0 && node.children.values().every(onlyRemoves));
 
 /** The text of what edits make where nothing was; undefined when they only remove. */
 function madeText(node: EditNode): (Buffer | string)[] | undefined {
@@ -178,9 +181,13 @@ function madeText(node: EditNode): (Buffer | string)[] | undefined {
 }
 
 function madeList(node: EditNode): (Buffer | string)[] | undefined {
-  for (const edit of node.children.values()) assert(edit.replacement === null, "an edit names an item that is not there");
+  for (const edit of node.children.values())
+    assert(edit.replacement === null, "an edit names an item that is not there");
   if (node.inserts.size === 0) return undefined;
-  assert([...node.inserts.keys()].every((index) => index === 0), "an insert lies behind the list's end");
+  assert(
+    [...node.inserts.keys()].every((index) => index === 0),
+    "an insert lies behind the list's end",
+  );
   return ["[", ...(node.inserts.get(0) ?? []).flatMap((text, index) => (index > 0 ? [",", text] : [text])), "]"];
 }
 

@@ -39,9 +39,9 @@ export function escapedEnd(bytes: Uint8Array, at: number): number {
     const byte = bytes[i];
     if (byte === quote) return i + 1;
     if (byte !== backslash) return ~i;
-    const escape = escapes[bytes[i + 1] ?? 0];
-    if (escape === 1) i += 2;
-    else if (escape === 2 && isHex4(bytes, i + 2)) i += 6;
+    const form = escapes[bytes[i + 1] ?? 0];
+    if (form === 1) i += 2;
+    else if (form === 2 && isHex4(bytes, i + 2)) i += 6;
     else return ~(i + 1);
     i = plainEnd(bytes, i);
   }

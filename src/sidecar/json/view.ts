@@ -102,7 +102,8 @@ export class JsonValue {
     const { tape } = this.document;
     if (tapes.kindAt(tape, this.entry) !== tapes.kindArray) return;
     const behind = tapes.nextAt(tape, this.entry);
-    for (let at = this.entry + tapes.entryWords; at < behind; at = tapes.nextAt(tape, at)) yield new JsonValue(this.document, at);
+    for (let at = this.entry + tapes.entryWords; at < behind; at = tapes.nextAt(tape, at))
+      yield new JsonValue(this.document, at);
   }
 
   /** A string's text, decoded anew at each call; undefined for other values. The text may take two bytes of heap for each byte here. */
@@ -114,7 +115,9 @@ export class JsonValue {
   /** A number as the nearest double (`1E400` is Infinity); undefined for other values. `raw()` has all its digits. */
   number(): number | undefined {
     const { bytes, tape } = this.document;
-    return tapes.kindAt(tape, this.entry) === tapes.kindNumber ? Number(bytes.toString("latin1", this.start, this.end)) : undefined;
+    return tapes.kindAt(tape, this.entry) === tapes.kindNumber
+      ? Number(bytes.toString("latin1", this.start, this.end))
+      : undefined;
   }
 
   /** True or false; undefined for other values. */

@@ -15,7 +15,8 @@ const unquoted = /^([^;]*;\s*boundary=)([0-9A-Za-z'()+_,\-./:=?]+)$/i;
  */
 export function boundaryOf(contentType: string): string {
   const kind = contentType.slice(0, contentTypeCharsMax).split(";", 1)[0] ?? "";
-  if (kind.trim().toLowerCase() !== "multipart/form-data") throw new MultipartFault("not_multipart", "the body is not multipart/form-data", 0);
+  if (kind.trim().toLowerCase() !== "multipart/form-data")
+    throw new MultipartFault("not_multipart", "the body is not multipart/form-data", 0);
   if (contentType.length > contentTypeCharsMax) throw bad();
   const boundary = unquoted.exec(contentType.trim())?.[2] ?? fromParameters(contentType);
   if (!boundaryText.test(boundary)) throw bad();
@@ -30,4 +31,5 @@ function fromParameters(contentType: string): string {
   return boundary;
 }
 
-const bad = (): MultipartFault => new MultipartFault("bad_boundary", "content-type does not name one proper boundary", 0);
+const bad = (): MultipartFault =>
+  new MultipartFault("bad_boundary", "content-type does not name one proper boundary", 0);

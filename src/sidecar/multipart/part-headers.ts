@@ -18,7 +18,10 @@ const fieldName = /^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$/u;
 const nameCharsMax = 256;
 
 /** Reads a header block without its blank line. Throws MultipartFault (bad_header, bad_disposition); `offset` is the block's in the body. */
-export function readPartHeaders(block: Buffer, { offset, linesMax }: { offset: number; linesMax: number }): PartHeaders {
+export function readPartHeaders(
+  block: Buffer,
+  { offset, linesMax }: { offset: number; linesMax: number },
+): PartHeaders {
   const bad = (message: string): MultipartFault => new MultipartFault("bad_header", message, offset);
   if (!isUtf8(block)) throw bad("the headers of a part are not UTF-8");
   const lines = block.toString().split("\r\n");
@@ -36,8 +39,21 @@ export function readPartHeaders(block: Buffer, { offset, linesMax }: { offset: n
     headers.set(name.toLowerCase(), value);
   }
   const encoding = headers.get("content-transfer-encoding");
-  if (encoding !== undefined && !harmlessEncodings.has(encoding.toLowerCase())) throw bad("a part has a content-transfer-encoding");
-  return { ...readDisposition(headers.get("content-disposition") ?? "", offset), contentType: headers.get("content-type") };
+  if (encoding !== undefined && !harmlessEncodings.has(encoding.toLowerCase()))
+    throw bad("a part has a content-transfer-encoding");
+  const disposition = readDisposition(headers.get("content-disposition") ?? "", offset);
+  const contentType = headers.get("content-type");
+  if (disposition.filename === undefined && contentType !== undefined && !isOurCharset(contentType)) {
+    throw bad("a field is in another charset than UTF-8");
+  }
+  return { ...disposition, contentType };
+}
+
+/** A field is read as UTF-8; one in UTF-16 would be one model here and another one there. */
+function isOurCharset(contentType: string): boolean {
+  if (!/charset/i.test(contentType)) return true;
+  const charset = readParameters(contentType)?.parameters.get("charset")?.toLowerCase();
+  return charset === "utf-8" || charset === "utf8" || charset === "us-ascii";
 }
 
 function readDisposition(text: string, offset: number): { name: string; filename: string | undefined } {
@@ -52,5 +68,7 @@ function readDisposition(text: string, offset: number): { name: string; filename
   if (name === undefined || name.length > nameCharsMax || name.includes("\\") || !fieldName.test(name)) {
     throw bad("a part has no proper name");
   }
+  // RFC 7578 section 4.6: such a field names the charset of all others
+  if (name === "_charset_") throw bad("a part is called _charset_");
   return { name, filename: disposition.parameters.get("filename") };
 }

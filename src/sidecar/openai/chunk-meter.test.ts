@@ -171,6 +171,18 @@ describe("a chat meter", () => {
     expect([tally.terminal, tally.errorCode, ended]).toEqual(["failed", code, 1]);
   });
 
+  test("a good usage after a refused one clears the fault", () => {
+    const tally = tallyOf([frame('{"choices":[],"usage":{}}'), usageFrame, done]);
+    expect([tally.usage, tally.usageFault]).toEqual([readUsage, undefined]);
+  });
+
+  test("what follows the end passes and counts no more", () => {
+    const late = content("late") + usageFrame;
+    const { tally, out, ended } = meterOf("chat", [Buffer.from(content("a") + done + late + done)], true);
+    expect([tally.outputBytes, tally.usage, ended]).toEqual([1, undefined, 1]);
+    expect(out.endsWith(done + late + done)).toBe(true);
+  });
+
   test("several choices finish each for itself", () => {
     const tally = tallyOf([content("b", "length", 1), content("a", "stop", 0), content("", "stop", 1), done]);
     expect(tally.finishReasons).toEqual(["stop", "stop"]);

@@ -119,6 +119,18 @@ describe("a Responses meter", () => {
   });
 });
 
+test("the first of two terminals stands and is told once", () => {
+  const meter = createStreamMeter("responses", { stripUsage: false });
+  let told = 0;
+  meter.onTerminal = () => {
+    told += 1;
+  };
+  const completed = Buffer.from(ended("response.completed", { response: { ...response, usage: responsesUsage } }));
+  const failed = Buffer.from(ended("error", { code: "late" }));
+  for (const bytes of [completed, failed, completed]) meter.event(bytes, 0, bytes.length);
+  expect([meter.tally.terminal, told]).toEqual(["completed", 1]);
+});
+
 describe("meters of other formats", () => {
   test.each([
     {

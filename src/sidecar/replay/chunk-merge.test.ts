@@ -126,6 +126,21 @@ describe("sseToJson for chat", () => {
     });
   });
 
+  test("a refusal after an empty text has no content, and the first id stands", () => {
+    const answer = read(
+      "chat",
+      part({ delta: { role: "assistant", content: "" } }) +
+        part({ delta: { refusal: "I can" } }, { id: "other", model: "other" }) +
+        part({ delta: { refusal: "not" }, finish_reason: "stop" }) +
+        done,
+    );
+    expect(answer).toMatchObject({
+      ...base,
+      object: "chat.completion",
+      choices: [{ message: { content: null, refusal: "I cannot" } }],
+    });
+  });
+
   test("keeps what it does not know: reasoning text, annotations, root fields", () => {
     const answer = read(
       "chat",
@@ -223,6 +238,11 @@ describe("sseToJson for other formats", () => {
     const end = (response: object): string => frame({ type: "response.completed", response });
     expect(read("responses", itemDone + end({ id: "r", output: [1] }))).toEqual({ id: "r", output: [1] });
     expect(read("responses", itemDone + end({ id: "r", output: null }))).toEqual({ id: "r", output: [item] });
+    const order = [1, 0, 2].map((n) => frame({ type: "response.output_item.done", output_index: n, item: { id: n } }));
+    expect(read("responses", order.join("") + end({ id: "r" }))).toEqual({
+      id: "r",
+      output: [{ id: 0 }, { id: 1 }, { id: 2 }],
+    });
     expect(
       read("responses", itemDone + frame({ type: "response.incomplete", response: { id: "r", output: [] } })),
     ).toBeUndefined();

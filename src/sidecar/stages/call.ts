@@ -6,7 +6,7 @@ import type { RuleConfig } from "../../config/contract.ts";
 import { type GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
 import { spliceJson } from "../json/splice.ts";
-import { spliceMultipart } from "../multipart/scan.ts";
+import { spliceMultipart } from "../multipart/splice.ts";
 import { forwardedQuery } from "../openai/paths.ts";
 import type { SidecarMetrics } from "../metrics.ts";
 import type { Handler } from "../stage.ts";

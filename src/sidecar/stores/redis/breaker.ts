@@ -8,7 +8,14 @@ export const outcomesCounted = 20;
 /** A probe follows the opening or the last probe after 1 to 4 s, jittered, so that many sidecars do not come back as one. */
 export const probeDelayMs = { min: 1_000, max: 4_000 } as const;
 
-/** Counts outcomes and says whether to ask at all. Pure but for `changed`, which hears of opening and closing, never of HalfOpen. */
+/** Who hears of a breaker. */
+export interface BreakerListener {
+  /** `isAgain`: it had not been closed since it last opened; a probe was answered, but the next command failed. */
+  opened(reason: string, isAgain: boolean): void;
+  closed(): void;
+}
+
+/** Counts outcomes and says whether to ask at all. Keeps no time: its owner probes. */
 export class Breaker {
   #state: BreakerState = "Closed";
   #inRow = 0;
@@ -16,11 +23,10 @@ export class Breaker {
   #outcomes: boolean[] = [];
   #at = 0;
   #failures = 0;
-  #wasOpen = false;
-  readonly #changed: (state: "Open" | "Closed", reason: string) => void;
+  readonly #listener: BreakerListener;
 
-  constructor(changed: (state: "Open" | "Closed", reason: string) => void) {
-    this.#changed = changed;
+  constructor(listener: BreakerListener) {
+    this.#listener = listener;
   }
 
   get state(): BreakerState {
@@ -48,19 +54,17 @@ export class Breaker {
   }
 
   #open(reason: string): void {
-    const wasOpen = this.#wasOpen;
+    const isAgain = this.#state === "HalfOpen";
     this.#state = "Open";
-    this.#wasOpen = true;
-    if (!wasOpen) this.#changed("Open", reason);
+    this.#listener.opened(reason, isAgain);
   }
 
   #close(): void {
     this.#state = "Closed";
-    this.#wasOpen = false;
     this.#outcomes = [];
     this.#at = 0;
     this.#failures = 0;
-    this.#changed("Closed", "");
+    this.#listener.closed();
   }
 
   #count(failed: boolean): void {

@@ -1,0 +1,59 @@
+import type { Call, Handler } from "./call.ts";
+import { jsonReply } from "./call.ts";
+import type { ChatRequest } from "./chat-request.ts";
+import { noSuch } from "./failures.ts";
+import type { JsonObject } from "./json-values.ts";
+import type { Route } from "./router.ts";
+import type { Kept, StoredObject } from "./state.ts";
+import { metadataOf, pageOf } from "./state.ts";
+
+/** Keeps a chat completion made with `store: true`, with the messages it answered. */
+export function keepChat(call: Call, request: ChatRequest, completion: StoredObject): void {
+  const { temperature = 1, top_p = 1, tools = null, tool_choice = null, response_format = null } = call.json;
+  const shown = { temperature, top_p, tools, tool_choice, response_format, metadata: metadataOf(call.json) };
+  const items = request.messages.map((message, i) => ({ ...message, id: `${completion.id}-${i}` }));
+  call.state.chats.put({ id: completion.id, view: { ...completion, ...shown }, items });
+}
+
+const found = (call: Call): Kept => {
+  const id = call.params.id ?? "";
+  const kept = call.state.chats.get(id);
+  if (kept === undefined) throw noSuch(`Chat completion ${id} not found`, null);
+  return kept;
+};
+
+const list: Handler = (call) => {
+  const model = call.query.get("model");
+  const views = call.state.chats.all().map((kept) => kept.view);
+  return jsonReply(
+    pageOf(
+      views.filter((view) => model === null || view.model === model),
+      call.query,
+      { orderDefault: "asc" },
+    ),
+  );
+};
+
+const update: Handler = (call) => {
+  const kept = found(call);
+  kept.view = { ...kept.view, metadata: metadataOf(call.json) };
+  return jsonReply(kept.view);
+};
+
+const remove: Handler = (call) => {
+  const { id } = found(call);
+  call.state.chats.delete(id);
+  const answer: JsonObject = { object: "chat.completion.deleted", id, deleted: true };
+  return jsonReply(answer);
+};
+
+export const storedChatRoutes: readonly Route[] = [
+  ["GET /chat/completions", list],
+  ["GET /chat/completions/{id}", (call) => jsonReply(found(call).view)],
+  ["POST /chat/completions/{id}", update],
+  ["DELETE /chat/completions/{id}", remove],
+  [
+    "GET /chat/completions/{id}/messages",
+    (call) => jsonReply(pageOf(found(call).items ?? [], call.query, { orderDefault: "asc" })),
+  ],
+];

@@ -1,0 +1,240 @@
+import { Command } from "ioredis";
+import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import { StoreUnavailable } from "../../ports/store-unavailable.ts";
+import { Breaker, type BreakerState, probeDelay } from "./breaker.ts";
+import { type Client, connectTimeoutMsDefault, openClient } from "./client.ts";
+import { Deadlines } from "./deadlines.ts";
+import { commandFaultOf } from "./faults.ts";
+import { parseRedisUrl } from "./url.ts";
+
+/** Default bound of one command, ms. A slower answer counts as none. */
+export const commandTimeoutMsDefault = 50;
+/** With no answer at all for so long, ms, a probe also makes a new connection: the old one may be dead without a sign. */
+const silenceMsMax = 3_000;
+
+export interface ConnectionSettings {
+  /** See parseRedisUrl. */
+  readonly url: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** What it is for, in logs. */
+  readonly purpose: string;
+  /** 1 to 10,000; default 50. */
+  readonly commandTimeoutMs?: number;
+  /** Default 1,000. */
+  readonly connectTimeoutMs?: number;
+  readonly tlsCa?: string | undefined;
+  readonly password?: (() => string) | undefined;
+  /** 0 to 1; for jitter. Default Math.random. */
+  readonly random?: () => number;
+}
+
+/** For metrics and status. */
+export interface ConnectionState {
+  /** Connected, and the breaker lets commands pass. */
+  readonly up: boolean;
+  readonly breaker: BreakerState;
+  /** Redis refuses to take more memory (OOM). */
+  readonly full: boolean;
+}
+
+/**
+ * One Redis behind one breaker: every command of every store goes through `send`. Each command has its own fate: it is answered,
+ * or fails with StoreUnavailable within the timeout. Nothing is queued while Redis is away.
+ */
+export class Connection {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #timeoutMs: number;
+  readonly #client: Client;
+  readonly #deadlines: Deadlines;
+  readonly #breaker: Breaker;
+  readonly #firstOutcome = Promise.withResolvers<void>();
+  readonly #recovered: (() => void)[] = [];
+  #probeTimer: NodeJS.Timeout | undefined;
+  #lastReplyMs: number;
+  #isConnected = false;
+  #isFull = false;
+  #isClosed = false;
+  #underWay = 0;
+
+  /** Throws RedisUrlFault. */
+  constructor(settings: ConnectionSettings) {
+    this.#log = settings.log.child({ redis: settings.purpose });
+    this.#clock = settings.clock;
+    this.#random = settings.random ?? Math.random;
+    this.#timeoutMs = settings.commandTimeoutMs ?? commandTimeoutMsDefault;
+    this.#lastReplyMs = this.#clock.monotonicMs();
+    this.#deadlines = new Deadlines(this.#timeoutMs, this.#clock);
+    this.#breaker = new Breaker({
+      opened: (reason, isAgain) => this.#breakerOpened(reason, isAgain),
+      closed: () => this.#breakerClosed(),
+    });
+    const connectTimeoutMs = settings.connectTimeoutMs ?? connectTimeoutMsDefault;
+    this.#client = openClient({
+      target: parseRedisUrl(settings.url),
+      connectTimeoutMs,
+      tlsCa: settings.tlsCa,
+      password: settings.password,
+      random: this.#random,
+      ready: () => this.#connected(),
+      lost: (reason) => this.#lost(reason),
+    });
+    // A server that accepts and then says nothing would keep `ready` waiting.
+    setTimeout(() => this.#firstOutcome.resolve(), connectTimeoutMs).unref();
+  }
+
+  state(): ConnectionState {
+    const breaker = this.#breaker.state;
+    return { up: this.#isConnected && breaker !== "Open", breaker, full: this.#isFull };
+  }
+
+  /** Resolves with the first connection or its failure; never rejects. */
+  ready(): Promise<void> {
+    return this.#firstOutcome.promise;
+  }
+
+  /** Calls `listener` at each new connection and whenever the breaker closes. */
+  onRecovered(listener: () => void): void {
+    this.#recovered.push(listener);
+  }
+
+  /** The reply as it came: numbers, Buffers, arrays, null. Throws StoreUnavailable; its `cause` is the error reply, if one came. */
+  send(name: string, args: (string | Buffer)[]): Promise<unknown> {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return this.#exchange(name, args).then((reply) => {
+      this.#breaker.succeeded();
+      return reply;
+    });
+  }
+
+  /** INFO's section `memory` of each node that takes writes. Throws StoreUnavailable. */
+  async memoryInfos(): Promise<readonly string[]> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const pending = this.#deadlines.add(() => reject(new Error("timeout")));
+    try {
+      return await Promise.race([late, Promise.all(this.#client.masters().map((node) => node.info("memory")))]);
+    } catch (cause) {
+      throw new StoreUnavailable("Redis does not tell about its memory", { cause, maybeDone: false });
+    } finally {
+      pending.isDone = true;
+    }
+  }
+
+  /** Lets commands under way end (bounded by the timeout), then disconnects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#probeTimer);
+    const endsMs = this.#clock.monotonicMs() + 2 * this.#timeoutMs;
+    while (this.#underWay > 0 && this.#clock.monotonicMs() < endsMs) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    this.#client.close();
+    this.#firstOutcome.resolve();
+  }
+
+  #refusal(): StoreUnavailable | undefined {
+    if (this.#isClosed) return new StoreUnavailable("the store is closed", { maybeDone: false });
+    if (this.#breaker.state === "Open") return new StoreUnavailable("Redis is away: its breaker is open", { maybeDone: false });
+    if (this.#client.isReady()) return undefined;
+    this.#breaker.failed("not connected");
+    return new StoreUnavailable("Redis is not connected", { maybeDone: false });
+  }
+
+  #exchange(name: string, args: (string | Buffer)[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#underWay++;
+      const pending = this.#deadlines.add(() => {
+        this.#underWay--;
+        this.#breaker.failed("timeout");
+        reject(new StoreUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`, { maybeDone: true }));
+      });
+      const command = new Command(name, args);
+      command.promise.then(
+        (reply) => {
+          this.#lastReplyMs = this.#clock.monotonicMs();
+          if (pending.isDone) return;
+          pending.isDone = true;
+          this.#underWay--;
+          resolve(reply);
+        },
+        (cause: unknown) => {
+          if (pending.isDone) return;
+          pending.isDone = true;
+          this.#underWay--;
+          reject(this.#failed(cause));
+        },
+      );
+      this.#client.send(command);
+    });
+  }
+
+  #failed(cause: unknown): StoreUnavailable {
+    const fault = commandFaultOf(cause);
+    if (fault.isOutage) this.#breaker.failed(fault.reason);
+    if (fault.kind === "Full") this.setFull(true);
+    return new StoreUnavailable(`Redis failed: ${fault.reason}`, { cause, maybeDone: fault.maybeDone });
+  }
+
+  /** Says whether Redis has room: an OOM sets it by itself, a store whose write went through takes it back. */
+  setFull(isFull: boolean): void {
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    if (isFull) this.#log.warn("redis is full: it refuses what needs memory");
+    else this.#log.info("redis has room again");
+  }
+
+  #connected(): void {
+    this.#isConnected = true;
+    this.#lastReplyMs = this.#clock.monotonicMs();
+    this.#log.info("redis connected");
+    this.#firstOutcome.resolve();
+    if (this.#breaker.state === "Open") void this.#probe();
+    for (const listener of this.#recovered) listener();
+  }
+
+  #lost(reason: string): void {
+    this.#firstOutcome.resolve();
+    if (!this.#isConnected || this.#isClosed) return;
+    this.#isConnected = false;
+    this.#log.warn({ reason }, "redis connection lost");
+  }
+
+  #breakerOpened(reason: string, isAgain: boolean): void {
+    if (!isAgain) this.#log.warn({ reason }, "redis breaker opened");
+    this.#probeLater();
+  }
+
+  #breakerClosed(): void {
+    this.#log.info("redis breaker closed");
+    for (const listener of this.#recovered) listener();
+  }
+
+  #probeLater(): void {
+    clearTimeout(this.#probeTimer);
+    if (this.#isClosed) return;
+    this.#probeTimer = setTimeout(() => void this.#probe(), probeDelay(this.#random)).unref();
+  }
+
+  /** Asks for a sign of life; a PING passes the breaker that everything else is stopped by. */
+  async #probe(): Promise<void> {
+    if (this.#breaker.state !== "Open") return;
+    this.#probeLater();
+    if (this.#client.isReady()) {
+      try {
+        await this.#exchange("ping", []);
+        this.#breaker.probed();
+        return;
+      } catch {
+        // The next probe is on its way.
+      }
+    }
+    if (this.#clock.monotonicMs() - this.#lastReplyMs > silenceMsMax) {
+      this.#lastReplyMs = this.#clock.monotonicMs();
+      this.#client.reconnect();
+    }
+  }
+}

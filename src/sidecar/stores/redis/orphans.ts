@@ -1,0 +1,101 @@
+import type { Clock } from "../../../base/clock.ts";
+
+/** Reserves whose outcome is unknown, kept at once; the oldest is forgotten first, and ends with its lease. */
+export const orphansMaxDefault = 10_000;
+/** Released in one round trip. */
+const batchSize = 100;
+/** Pause before the first attempt and the longest one, ms. */
+const pauseMs = { min: 250, max: 4_000 } as const;
+
+export interface OrphanSettings {
+  /** Gives one hold back. Throws while Redis is away. */
+  readonly release: (namespace: string, holdId: string) => Promise<unknown>;
+  readonly clock: Clock;
+  readonly max?: number;
+}
+
+interface Orphan {
+  readonly namespace: string;
+  readonly holdId: string;
+  /** Monotonic: afterwards its lease has ended, and there is nothing to give back. */
+  readonly endsMs: number;
+}
+
+/**
+ * Holds that nobody owns: the reserve timed out, but it may have run. They are released as soon as Redis answers again, so that
+ * a short outage does not charge calls that were refused.
+ */
+export class Orphans {
+  readonly #settings: OrphanSettings;
+  readonly #max: number;
+  readonly #orphans = new Map<string, Orphan>();
+  #timer: NodeJS.Timeout | undefined;
+  #pauseMs: number = pauseMs.min;
+  #isFlushing = false;
+  #isClosed = false;
+
+  constructor(settings: OrphanSettings) {
+    this.#settings = settings;
+    this.#max = settings.max ?? orphansMaxDefault;
+  }
+
+  get size(): number {
+    return this.#orphans.size;
+  }
+
+  /** Remembers a reserve whose outcome is unknown. */
+  add(namespace: string, holdId: string, leaseMs: number): void {
+    const endsMs = this.#settings.clock.monotonicMs() + leaseMs;
+    this.#orphans.set(`${namespace}/${holdId}`, { namespace, holdId, endsMs });
+    for (const oldest of this.#orphans.keys()) {
+      if (this.#orphans.size <= this.#max) break;
+      this.#orphans.delete(oldest);
+    }
+    this.#flushLater();
+  }
+
+  /** Its owner asks again under the same id, so it is nobody's no more. */
+  forget(namespace: string, holdId: string): void {
+    if (this.#orphans.size > 0) this.#orphans.delete(`${namespace}/${holdId}`);
+  }
+
+  /** Releases what it can; keeps what failed for the next attempt. */
+  async flush(): Promise<void> {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    try {
+      while (this.#orphans.size > 0) {
+        const batch = [...this.#orphans].slice(0, batchSize);
+        await Promise.all(batch.map(([name, orphan]) => this.#release(name, orphan)));
+      }
+      this.#pauseMs = pauseMs.min;
+    } catch {
+      this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMs.max);
+    } finally {
+      this.#isFlushing = false;
+    }
+    this.#flushLater();
+  }
+
+  /** One last attempt, then no more. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.flush();
+  }
+
+  async #release(name: string, orphan: Orphan): Promise<void> {
+    if (orphan.endsMs > this.#settings.clock.monotonicMs()) {
+      await this.#settings.release(orphan.namespace, orphan.holdId);
+    }
+    if (this.#orphans.get(name) === orphan) this.#orphans.delete(name);
+  }
+
+  #flushLater(): void {
+    if (this.#isClosed || this.#orphans.size === 0 || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.flush();
+    }, this.#pauseMs).unref();
+  }
+}

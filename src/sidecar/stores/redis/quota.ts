@@ -1,0 +1,171 @@
+import { assert } from "../../../base/assert.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import type {
+  ClaimState,
+  QuotaStore,
+  ReserveRequest,
+  ReserveResult,
+  Settlement,
+  WindowSpec,
+} from "../../ports/quota-store.ts";
+import { StoreUnavailable } from "../../ports/store-unavailable.ts";
+import { checkAmounts, checkCounter, checkNames, checkReserve, leaseMsMax } from "../claims.ts";
+import type { Connection } from "./connection.ts";
+import { Orphans } from "./orphans.ts";
+import { ScriptRunner } from "./script-runner.ts";
+import { liveHoldsCall, peekCall, releaseCall, renewCall, reserveCall, settleCall } from "./scripts.ts";
+
+/** How long a reserve whose hold was given up is turned away when it arrives only then, ms. */
+const lateReserveMs = 60_000;
+/** Holds renewed in one script call, so that it never holds Redis up for long. */
+const renewBatch = 500;
+
+export interface RedisQuotaSettings {
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Counters in Redis, decided in its scripts (lua/), by its clock. */
+export class RedisQuotaStore implements QuotaStore {
+  readonly #connection: Connection;
+  readonly #scripts: ScriptRunner;
+  readonly #orphans: Orphans;
+  readonly #log: Log;
+  /** Set while Redis may throw counters away. */
+  #evictionPolicy: string | undefined;
+  #isPolicyUnknown = false;
+  #checked: Promise<void> = Promise.resolve();
+
+  constructor({ connection, clock, log }: RedisQuotaSettings) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#scripts = new ScriptRunner(connection);
+    this.#orphans = new Orphans({ clock, release: (namespace, holdId) => this.#release(namespace, holdId, lateReserveMs) });
+    connection.onRecovered(() => {
+      this.#checked = this.#checkEviction();
+      void this.#orphans.flush();
+    });
+  }
+
+  /** Resolves when the eviction policy of the last connection was looked at; never rejects. */
+  checked(): Promise<void> {
+    return this.#checked;
+  }
+
+  async reserve(request: ReserveRequest): Promise<ReserveResult> {
+    checkReserve(request);
+    if (this.#evictionPolicy !== undefined) {
+      const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
+      throw new StoreUnavailable(message, { maybeDone: false });
+    }
+    const { namespace, holdId, leaseMs } = request;
+    this.#orphans.forget(namespace, holdId);
+    try {
+      const result = reserveResultOf(await this.#scripts.run(reserveCall(request)), request.claims.length);
+      this.#connection.setFull(false);
+      return result;
+    } catch (fault) {
+      if (fault instanceof StoreUnavailable && fault.maybeDone) this.#orphans.add(namespace, holdId, leaseMs);
+      throw fault;
+    }
+  }
+
+  async settle(settlement: Settlement): Promise<boolean> {
+    checkNames(settlement.namespace, settlement.holdId);
+    checkAmounts(settlement.amounts);
+    const reply = numberOf(await this.#scripts.run(settleCall(settlement)));
+    assert(reply >= 0, "a settlement has one amount for each claim");
+    return reply === 1;
+  }
+
+  release(namespace: string, holdId: string): Promise<boolean> {
+    return this.#release(namespace, holdId, 0);
+  }
+
+  async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {
+    assert(leaseMs >= 1 && leaseMs <= leaseMsMax, "a lease is 1 ms to 1 h");
+    for (const holdId of holdIds) checkNames(namespace, holdId);
+    const gone: string[] = [];
+    for (let from = 0; from < holdIds.length; from += renewBatch) {
+      const batch = holdIds.slice(from, from + renewBatch);
+      for (const position of numbersOf(await this.#scripts.run(renewCall(namespace, batch, leaseMs)))) {
+        const holdId = batch[position - 1];
+        if (holdId !== undefined) gone.push(holdId);
+      }
+    }
+    return gone;
+  }
+
+  async peek(namespace: string, counter: string, window: WindowSpec): Promise<number> {
+    checkCounter(namespace, counter, window);
+    return numberOf(await this.#scripts.run(peekCall(namespace, counter, window)));
+  }
+
+  async liveHolds(namespace: string): Promise<number> {
+    checkNames(namespace, "any");
+    return numberOf(await this.#scripts.run(liveHoldsCall(namespace)));
+  }
+
+  /** Reserves whose outcome is unknown and that are still to be released; for metrics and tests. */
+  get orphans(): number {
+    return this.#orphans.size;
+  }
+
+  /** Releases what is nobody's, if Redis answers. */
+  close(): Promise<void> {
+    return this.#orphans.close();
+  }
+
+  async #release(namespace: string, holdId: string, lateMs: number): Promise<boolean> {
+    checkNames(namespace, holdId);
+    return numberOf(await this.#scripts.run(releaseCall({ namespace, holdId, lateMs }))) === 1;
+  }
+
+  /** A Redis that evicts forgets counters under memory pressure, and what it forgot may be spent again. */
+  async #checkEviction(): Promise<void> {
+    let policies: readonly (string | undefined)[];
+    try {
+      policies = (await this.#connection.memoryInfos()).map((info) => /^maxmemory_policy:([a-z-]+)/m.exec(info)?.[1]);
+    } catch {
+      policies = [undefined];
+    }
+    const evicting = policies.find((policy) => policy !== undefined && policy !== "noeviction");
+    if (evicting !== undefined && evicting !== this.#evictionPolicy) {
+      this.#log.error({ maxmemoryPolicy: evicting }, "redis evicts keys: quotas are not enforced by it until it is noeviction");
+    }
+    this.#evictionPolicy = evicting;
+    if (policies.includes(undefined) && !this.#isPolicyUnknown) {
+      this.#isPolicyUnknown = true;
+      this.#log.warn("redis does not tell its maxmemory-policy: make sure that it is noeviction");
+    }
+  }
+}
+
+const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
+  const [admitted, ...words] = numbersOf(reply);
+  if (admitted === -1) throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
+  if (words.length !== claimCount * 4) throw unexpected();
+  const claims: ClaimState[] = [];
+  for (let at = 0; at < words.length; at += 4) {
+    const [used = 0, resetMs = 0, exceeded = 0, retryMs = 0] = words.slice(at, at + 4);
+    const retryAfterMs = retryMs < 0 ? Number.POSITIVE_INFINITY : retryMs;
+    claims.push({ used, resetMs, exceeded: exceeded === 1, retryAfterMs });
+  }
+  return { admitted: admitted === 1, claims };
+};
+
+const numbersOf = (reply: unknown): readonly number[] => {
+  if (!Array.isArray(reply)) throw unexpected();
+  return reply.map(numberOf);
+};
+
+const numberOf = (reply: unknown): number => {
+  if (typeof reply !== "number") throw unexpected();
+  return reply;
+};
+
+/** Not Redis, or a proxy that talks nonsense. */
+const unexpected = (): StoreUnavailable =>
+  new StoreUnavailable("Redis answered with something unexpected", { maybeDone: true });

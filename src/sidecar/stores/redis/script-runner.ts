@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { StoreUnavailable } from "../../ports/store-unavailable.ts";
+import type { Connection } from "./connection.ts";
+import { commandFaultOf } from "./faults.ts";
+import type { ScriptCall, ScriptName } from "./scripts.ts";
+import { luaSources } from "./scripts.generated.ts";
+
+/** Runs a script by its digest, and once more with its text where Redis does not know it: after its start or SCRIPT FLUSH. */
+export class ScriptRunner {
+  readonly #connection: Connection;
+  readonly #digests = new Map<ScriptName, string>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** The script's reply. Throws StoreUnavailable. */
+  async run({ script, keys, args }: ScriptCall): Promise<unknown> {
+    const words = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.#connection.send("evalsha", [this.#digest(script), ...words]);
+    } catch (fault) {
+      if (!isNoScript(fault)) throw fault;
+    }
+    // EVAL runs it and keeps it under its digest; unlike SCRIPT LOAD it finds the right node of a Cluster by its keys.
+    return this.#connection.send("eval", [luaSources[script], ...words]);
+  }
+
+  #digest(script: ScriptName): string {
+    const known = this.#digests.get(script);
+    if (known !== undefined) return known;
+    const digest = createHash("sha1").update(luaSources[script]).digest("hex");
+    this.#digests.set(script, digest);
+    return digest;
+  }
+}
+
+const isNoScript = (fault: unknown): boolean =>
+  fault instanceof StoreUnavailable && commandFaultOf(fault.cause).kind === "NoScript";

@@ -1,0 +1,1 @@
+export const luaSources = { reserve: "", settle: "", release: "", renew: "", peek: "" } as const;
