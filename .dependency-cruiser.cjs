@@ -92,7 +92,7 @@ module.exports = {
   options: {
     parser: "swc",
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "(/fixtures/|^test/golden/)" },
+    exclude: { path: "^test/tidy/fixtures/" },
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
   },
 };

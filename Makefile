@@ -14,6 +14,8 @@ ARGS ?=
 # The image that `make image` starts from; scripts/base-image.sh makes one without a registry.
 BASE_IMAGE ?= docker.io/library/node:26-bookworm-slim
 IMAGE ?= sidegate:dev
+# npm: bundle inside the image build; dist: bundle here and copy.
+BUNDLE ?= npm
 
 # npm writes this file at the end of every install, so it is the stamp: `npm ci` runs when it is missing or older than the lockfile.
 installed := node_modules/.package-lock.json
@@ -66,8 +68,8 @@ bench: setup-test ## Measure the sidecar beside bare proxies; writes docs/benchm
 	@node test/bench/bench.ts $(ARGS)
 
 .PHONY: image
-image: ## Build the container image with buildah (BASE_IMAGE=... IMAGE=...)
-	@BASE_IMAGE='$(BASE_IMAGE)' IMAGE='$(IMAGE)' scripts/image.sh
+image: ## Build the container image with buildah (BASE_IMAGE=... IMAGE=... BUNDLE=dist)
+	@BASE_IMAGE='$(BASE_IMAGE)' IMAGE='$(IMAGE)' BUNDLE='$(BUNDLE)' scripts/image.sh
 
 .PHONY: clean
 clean: ## Remove what the other targets made, except node_modules

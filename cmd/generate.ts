@@ -1,9 +1,10 @@
 /**
  * Writes every file that is made from the code: `node cmd/generate.ts`. With `--check` nothing is written; a file that differs
- * is named, and the exit code is 1.
+ * is named, and the exit code is 1. `--root DIR` stands for the root of the repository.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
@@ -26,15 +27,15 @@ const generated: readonly Generated[] = [
   { path: "docs/reference/endpoints.md", render: endpointsPage },
 ];
 
-const root = join(import.meta.dirname, "..");
-const isCheck = process.argv.includes("--check");
+const { values: options } = parseArgs({ options: { check: { type: "boolean" }, root: { type: "string" } } });
+const root = options.root ?? join(import.meta.dirname, "..");
 
 for (const { path, render } of generated) {
   const file = join(root, path);
   const wanted = render();
   const found = await readFile(file, "utf8").catch(() => undefined);
   if (found === wanted) continue;
-  if (isCheck) {
+  if (options.check) {
     process.exitCode = 1;
     console.error(`${path} ${found === undefined ? "is missing" : "differs from the code"}; run node cmd/generate.ts`);
   } else {

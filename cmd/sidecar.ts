@@ -1,8 +1,9 @@
 /** The sidecar's process: reads settings from its environment, starts, follows its config, drains on SIGTERM. */
-import { createLog, logLevels } from "../src/base/log.ts";
+
 import { systemClock } from "../src/base/clock.ts";
+import { createLog, logLevels } from "../src/base/log.ts";
 import { loadConfig, watchConfig } from "../src/sidecar/config-watch.ts";
-import { sidecarSettings, settingsText } from "../src/sidecar/settings.ts";
+import { settingsText, sidecarSettings } from "../src/sidecar/settings.ts";
 import { startSidecar } from "../src/sidecar/sidecar.ts";
 import { openStores } from "../src/sidecar/stores/stores.ts";
 
@@ -27,7 +28,9 @@ async function main(): Promise<number> {
 }
 
 if (process.argv.includes("--help")) {
-  process.stdout.write(`sidecar: settings come from the environment\n${settingsText()}Log levels: ${logLevels.join(", ")}\n`);
+  process.stdout.write(
+    `sidecar: settings come from the environment\n${settingsText()}Log levels: ${logLevels.join(", ")}\n`,
+  );
 } else {
   process.exitCode = await main();
 }

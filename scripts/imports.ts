@@ -53,4 +53,4 @@ export const unseenFiles = (graph: ImportGraph, folders: readonly string[], cwd:
   globSync(
     folders.map((folder) => `${folder}/**/*.ts`),
     { cwd },
-  ).filter((file) => !graph.edges.has(file) && !/\/fixtures\/|^test\/golden\//.test(file));
+  ).filter((file) => !graph.edges.has(file) && !file.startsWith("test/tidy/fixtures/"));

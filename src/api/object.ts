@@ -11,13 +11,9 @@ export const labelPattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /** Name of a Kubernetes object. */
 export const objectName = () =>
-  z
-    .string()
-    .min(1)
-    .max(253)
-    .regex(new RegExp(subdomainPattern), {
-      error: "must be lower-case letters, digits, '-' and '.', as Kubernetes names are",
-    });
+  z.string().min(1).max(253).regex(new RegExp(subdomainPattern), {
+    error: "must be lower-case letters, digits, '-' and '.', as Kubernetes names are",
+  });
 
 /** Name of an entry inside one of our resources: a backend, a rule, a limit. */
 export const entryName = () =>

@@ -12,8 +12,8 @@ import { startFakeProvider } from "../fakeprovider/provider.ts";
 import type { SourceFile } from "../resources/document.ts";
 import { readResources } from "../resources/read.ts";
 import { faultLine, validateFiles } from "../resources/validate.ts";
-import { descriptorAuditSink, fileAuditSink } from "../sidecar/sinks/lines.ts";
 import { startSidecar } from "../sidecar/sidecar.ts";
+import { descriptorAuditSink, fileAuditSink } from "../sidecar/sinks/lines.ts";
 import { openStores } from "../sidecar/stores/stores.ts";
 import { parseIdentity } from "./identity.ts";
 import { parseAddress, UsageFault } from "./usage.ts";
@@ -71,9 +71,22 @@ export async function run(args: readonly string[], env: NodeJS.ProcessEnv): Prom
     listen: settings.listen,
     admin: settings.admin,
     graceMs: settings.graceMs,
-    auditSink: settings.audit === undefined ? undefined : settings.audit === "-" ? descriptorAuditSink(1) : fileAuditSink(settings.audit),
+    auditSink:
+      settings.audit === undefined
+        ? undefined
+        : settings.audit === "-"
+          ? descriptorAuditSink(1)
+          : fileAuditSink(settings.audit),
   });
-  log.info({ url: sidecar.url, admin: sidecar.adminUrl, stores: stores.kind, policyVersion: first.config.route?.policyVersion ?? "none" }, "listening");
+  log.info(
+    {
+      url: sidecar.url,
+      admin: sidecar.adminUrl,
+      stores: stores.kind,
+      policyVersion: first.config.route?.policyVersion ?? "none",
+    },
+    "listening",
+  );
   if (demo) process.stdout.write(`${demoGuide(sidecar.url, sidecar.adminUrl, demo.text)}\n`);
   const reload = (): void => {
     const next = compileFiles(sources(), settings, log);
@@ -135,7 +148,8 @@ function parsed(args: readonly string[]) {
 
 function keyOf(text: string | undefined): string {
   if (text === undefined) return randomBytes(32).toString("base64");
-  if (Buffer.from(text, "base64").length !== 32) throw new UsageFault("SIDEGATE_KEY must be 32 bytes in base64: openssl rand -base64 32");
+  if (Buffer.from(text, "base64").length !== 32)
+    throw new UsageFault("SIDEGATE_KEY must be 32 bytes in base64: openssl rand -base64 32");
   return text;
 }
 
@@ -156,17 +170,25 @@ function compileFiles(files: readonly SourceFile[], settings: Settings, log: Log
   const { faults, notes } = validateFiles(files);
   for (const note of notes) log.warn({ note: faultLine(note) }, "note");
   const read = readResources(files);
-  const { config } = compile({ ...settings.identity, routes: read.routes, quotas: read.quotas, secrets: read.secrets, keys: [settings.key] });
+  const { config } = compile({
+    ...settings.identity,
+    routes: read.routes,
+    quotas: read.quotas,
+    secrets: read.secrets,
+    keys: [settings.key],
+  });
   return { config, digest: digestOf(encodeConfig(config)), faults: faults.map(faultLine) };
 }
 
 /** Calls back when any file has changed; a file that cannot be read for a moment (an editor's swap) is looked at again. */
 function watchFiles(files: readonly string[], changed: () => void, log: Log): () => void {
   const stamp = (): string =>
-    files.map((path) => {
-      const { mtimeMs, size, ino } = statSync(path);
-      return `${mtimeMs}:${size}:${ino}`;
-    }).join(" ");
+    files
+      .map((path) => {
+        const { mtimeMs, size, ino } = statSync(path);
+        return `${mtimeMs}:${size}:${ino}`;
+      })
+      .join(" ");
   let seen = files.length === 0 ? "" : stamp();
   const timer = setInterval(() => {
     if (files.length === 0) return;
@@ -191,10 +213,16 @@ function untilSignal(reload: () => void): Promise<void> {
   });
 }
 
-async function startDemo(settings: Settings): Promise<{ files: SourceFile[]; text: string; close: () => Promise<void> }> {
+async function startDemo(
+  settings: Settings,
+): Promise<{ files: SourceFile[]; text: string; close: () => Promise<void> }> {
   if (settings.openAIKey !== undefined) {
     const provider = { endpoint: "https://api.openai.com/v1", key: settings.openAIKey };
-    return { files: [{ path: "demo", text: demoResources(provider, settings.identity) }], text: "and calls OpenAI with your OPENAI_API_KEY", close: async () => undefined };
+    return {
+      files: [{ path: "demo", text: demoResources(provider, settings.identity) }],
+      text: "and calls OpenAI with your OPENAI_API_KEY",
+      close: async () => undefined,
+    };
   }
   const fake = await startFakeProvider();
   const provider = { endpoint: `${fake.url}/v1`, key: "sk-demo" };

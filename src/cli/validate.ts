@@ -20,7 +20,11 @@ export function validate(args: readonly string[]): number {
 
 function parsed(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options: { file: { type: "string", short: "f", multiple: true } } });
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { file: { type: "string", short: "f", multiple: true } },
+    });
   } catch (cause) {
     throw new UsageFault(cause instanceof Error ? cause.message : String(cause));
   }
@@ -31,6 +35,8 @@ function textOf(path: string): string {
   try {
     return readFileSync(path === "-" ? 0 : path, "utf8");
   } catch (cause) {
-    throw new UsageFault(`${path}: cannot be read (${cause instanceof Error && "code" in cause ? cause.code : "unknown"})`);
+    throw new UsageFault(
+      `${path}: cannot be read (${cause instanceof Error && "code" in cause ? cause.code : "unknown"})`,
+    );
   }
 }

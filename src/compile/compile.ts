@@ -43,6 +43,7 @@ export const compile = (input: CompileInput): CompileResult => {
   const findings = [
     ...(compiled?.findings ?? []),
     ...(winner ? losers.map((loser) => conflict(loser, winner, input)) : []),
+    ...losers.flatMap((loser) => compileRoute(loser, input.secrets).findings),
     ...(winner ? judged.blocks.map((message) => notEnforceable(winner, message)) : []),
     ...judged.findings,
   ];

@@ -11,7 +11,10 @@ export interface DemoProvider {
 export const demoRequestsPerMinute = 20;
 
 /** An AIRoute, an AIQuota and a Secret for the identity, as YAML. */
-export const demoResources = (provider: DemoProvider, identity: { namespace: string; serviceAccount: string }): string => `
+export const demoResources = (
+  provider: DemoProvider,
+  identity: { namespace: string; serviceAccount: string },
+): string => `
 apiVersion: sidegate.dev/v1alpha1
 kind: AIRoute
 metadata: {name: demo, namespace: ${identity.namespace}}

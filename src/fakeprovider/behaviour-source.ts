@@ -2,8 +2,6 @@ import type { JsonObject } from "./json-values.ts";
 import { objectOf } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import { behaviourFromText } from "./knobs.ts";
-import type { FormPart } from "./multipart.ts";
-import { fieldOf } from "./multipart.ts";
 
 const plain: Behaviour = Object.freeze({});
 const prefix = "fake:";
@@ -47,11 +45,10 @@ export class BehaviourSource {
 }
 
 /** The text in a body that asks for a behaviour: `user`, `safety_identifier` or `metadata.fake`, beginning with `fake:`. */
-export function askedInBody(json: JsonObject, form: readonly FormPart[]): string | undefined {
+export function askedInBody(json: JsonObject): string | undefined {
   const user = json.user ?? json.safety_identifier;
   if (typeof user === "string" && user.startsWith(prefix)) return user.slice(prefix.length);
   const noted = json.metadata === undefined ? undefined : objectOf(json.metadata).fake;
-  if (typeof noted === "string") return noted.startsWith(prefix) ? noted.slice(prefix.length) : noted;
-  const field = form.length === 0 ? undefined : fieldOf(form, "user");
-  return field?.startsWith(prefix) ? field.slice(prefix.length) : undefined;
+  if (typeof noted !== "string") return undefined;
+  return noted.startsWith(prefix) ? noted.slice(prefix.length) : noted;
 }

@@ -3,7 +3,7 @@ import { ApiFault, badParameter } from "./failures.ts";
 import type { JsonObject } from "./json-values.ts";
 import { isObject } from "./json-values.ts";
 import type { FormPart } from "./multipart.ts";
-import { boundaryOf, formPartsOf } from "./multipart.ts";
+import { boundaryOf, fieldsOf, formPartsOf } from "./multipart.ts";
 
 /** Where a request goes, before its body is looked at. */
 export interface Target {
@@ -74,7 +74,7 @@ const notJsonSentence =
   "correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON. If you have trouble " +
   "figuring out how to fix this, please contact us through our help center at help.openai.com.)";
 
-/** What a body holds: a JSON object or form parts, never both. */
+/** What a body holds: a JSON object, or form parts whose plain fields are in `json` too. */
 export interface ParsedBody {
   readonly json: JsonObject;
   readonly form: readonly FormPart[];
@@ -89,7 +89,7 @@ export function parsedBody(body: Buffer, contentType: string): ParsedBody {
   if (boundary !== undefined) {
     const form = formPartsOf(body, boundary);
     if (form === undefined) throw badParameter("Could not parse multipart form", null);
-    return { json: {}, form };
+    return { json: fieldsOf(form), form };
   }
   if (!/^application\/(?:[\w.+-]*\+)?json\b/i.test(contentType)) {
     throw badParameter(

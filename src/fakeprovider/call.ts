@@ -20,7 +20,7 @@ export interface Call {
   readonly apiVersion?: string;
   /** Values of the route's `{…}` parts. */
   readonly params: Readonly<Record<string, string>>;
-  /** The JSON body; an empty object when there is none. */
+  /** The JSON body, or the plain fields of a form as text; an empty object when there is neither. */
   readonly json: JsonObject;
   /** Parts of a multipart body; empty otherwise. */
   readonly form: readonly FormPart[];
@@ -57,6 +57,8 @@ export interface BytesReply {
   readonly status: number;
   readonly contentType: string;
   readonly bytes: Buffer | string;
+  /** Sent in chunked encoding, as the provider does where it does not know the length. */
+  readonly isChunked?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -19,6 +19,7 @@ export interface ChatRequest {
   readonly hasLogprobs: boolean;
 }
 
+// biome-ignore format: one long list, read as a list
 const fields: Readonly<Record<string, FieldType>> = {
   audio: "object", data_sources: "array", enhancements: "object", frequency_penalty: "number", function_call: "any",
   functions: "array", logit_bias: "object", logprobs: "boolean", max_completion_tokens: "integer",
@@ -29,7 +30,7 @@ const fields: Readonly<Record<string, FieldType>> = {
   service_tier: "string", stop: "any", store: "boolean", stream: "boolean", stream_options: "object",
   temperature: "number", tool_choice: "any", tools: "array", top_logprobs: "integer", top_p: "number",
   user: "string", verbosity: "string", web_search_options: "object",
-}; // biome-ignore format: one long list, read as a list
+};
 
 const roles = ["system", "assistant", "user", "function", "tool", "developer"];
 const partTypes = ["text", "image_url", "input_audio", "refusal", "audio", "file"];

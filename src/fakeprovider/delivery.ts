@@ -34,6 +34,7 @@ interface WholeBody {
   readonly status: number;
   readonly type: string;
   readonly bytes: Piece;
+  readonly isChunked?: boolean | undefined;
 }
 
 const serialised = (reply: JsonReply, behaviour: Behaviour): string => {
@@ -43,7 +44,9 @@ const serialised = (reply: JsonReply, behaviour: Behaviour): string => {
 };
 
 const trueBody = (reply: Reply, behaviour: Behaviour): WholeBody => {
-  if (reply.kind === "bytes") return { status: reply.status, type: reply.contentType, bytes: reply.bytes };
+  if (reply.kind === "bytes") {
+    return { status: reply.status, type: reply.contentType, bytes: reply.bytes, isChunked: reply.isChunked };
+  }
   if (reply.kind === "json") {
     return { status: reply.status, type: "application/json", bytes: serialised(reply, behaviour) };
   }
@@ -88,7 +91,7 @@ const deliverBody = async (body: WholeBody, sending: Sending): Promise<void> => 
   const bytes = damaged(body.bytes, behaviour);
   headers["content-type"] = behaviour.type ?? body.type;
   setEncoding(sending);
-  if (!isAny(behaviour, breakKnobs) && !isAny(behaviour, paceKnobs)) {
+  if (!body.isChunked && !isAny(behaviour, breakKnobs) && !isAny(behaviour, paceKnobs)) {
     headers["content-length"] = String(Buffer.byteLength(bytes) + (behaviour.length ?? 0));
     if (behaviour.length !== undefined) headers.connection = "close";
     wire.response.writeHead(body.status, headers).end(bytes);

@@ -22,7 +22,8 @@ export class ApiFault extends Error {
   ) {
     super(error.message);
     this.status = status;
-    this.error = { type: "invalid_request_error", param: null, code: null, ...error };
+    const { message, type = "invalid_request_error", param = null, code = null } = error;
+    this.error = { message, type, param, code };
     this.azureCode = options.azureCode;
     this.headers = options.headers ?? {};
   }

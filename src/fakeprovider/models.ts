@@ -26,8 +26,8 @@ const snapshots: Readonly<Record<string, string>> = {
   "gpt-4o-transcribe": "gpt-4o-transcribe",
 };
 
-/** What answers behind an Azure deployment whose name is not a model's. */
-const azureSnapshotDefault = "gpt-4o-2024-11-20";
+/** What answers a chat behind an Azure deployment whose name is not a model's. */
+const azureChatSnapshot = "gpt-4o-2024-11-20";
 
 const isMissing = (model: string): boolean => model === "gpt-missing" || model.startsWith("missing-");
 
@@ -44,11 +44,11 @@ export function askedModel(call: Call, options: { fallback?: string } = {}): str
   return model;
 }
 
-/** The model that the answer names. */
-export function answeringModel(call: Call, asked: string): string {
+/** The model that the answer names; `behind` answers for a deployment whose name is not a model's. */
+export function answeringModel(call: Call, asked: string, behind = azureChatSnapshot): string {
   const known = call.behaviour.model ?? snapshots[call.deployment ?? asked];
   if (known !== undefined) return known;
-  return call.deployment === undefined ? asked : azureSnapshotDefault;
+  return call.deployment === undefined ? asked : behind;
 }
 
 const modelObject = (id: string): JsonObject => ({ id, object: "model", created: 1_715_367_049, owned_by: "system" });

@@ -54,9 +54,21 @@ export function formPartsOf(body: Buffer, boundary: string): readonly FormPart[]
   return undefined;
 }
 
-/** The text of a plain field, absent when the form has none of that name. */
-export function fieldOf(parts: readonly FormPart[], name: string): string | undefined {
-  return parts.find((part) => part.name === name && part.filename === undefined)?.bytes.toString("utf8");
+/** The plain fields as text; `name[]` becomes a list under `name`. */
+export function fieldsOf(parts: readonly FormPart[]): Readonly<Record<string, string | readonly string[]>> {
+  const fields: Record<string, string | string[]> = {};
+  for (const part of parts) {
+    if (part.filename !== undefined) continue;
+    const text = part.bytes.toString("utf8");
+    if (!part.name.endsWith("[]")) fields[part.name] = text;
+    else {
+      const name = part.name.slice(0, -2);
+      const list = fields[name];
+      if (Array.isArray(list)) list.push(text);
+      else fields[name] = [text];
+    }
+  }
+  return fields;
 }
 
 /** The files sent under a name, also as `name[]`. */

@@ -224,7 +224,7 @@ const parsedIn = (record: OpenRecord): ParsedBody | ApiFault => {
 };
 
 const askedIn = (parsed: ParsedBody | ApiFault): string | undefined =>
-  parsed instanceof ApiFault ? undefined : askedInBody(parsed.json, parsed.form);
+  parsed instanceof ApiFault ? undefined : askedInBody(parsed.json);
 
 const collectBody = (request: IncomingMessage, record: OpenRecord, done: (body: Buffer) => void): void => {
   const chunks: Buffer[] = [];

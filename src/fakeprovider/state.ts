@@ -1,3 +1,4 @@
+import type { Frame } from "./call.ts";
 import type { JsonObject } from "./json-values.ts";
 import { isObject } from "./json-values.ts";
 
@@ -65,6 +66,10 @@ export interface Kept {
   /** What the object becomes when background work is done. */
   finish?: () => StoredObject;
   pollsLeft?: number;
+  /** Status while under way; absent is `in_progress`. */
+  busyStatus?: string;
+  /** The stream that made the object, for those who ask for it again. */
+  replay?: (after: number) => Iterable<Frame>;
 }
 
 /** All that a provider remembers between requests. Nothing is written to disk. */
@@ -92,8 +97,7 @@ export function viewOf(kept: Kept): StoredObject {
   if (kept.finish === undefined) return kept.view;
   if (kept.pollsLeft !== undefined && kept.pollsLeft > 0) {
     kept.pollsLeft -= 1;
-    const busy = kept.view.status === "queued" ? "in_progress" : kept.view.status;
-    kept.view = { ...kept.view, status: busy };
+    kept.view = { ...kept.view, status: kept.busyStatus ?? "in_progress" };
     return kept.view;
   }
   kept.view = kept.finish();

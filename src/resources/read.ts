@@ -1,13 +1,12 @@
 /** Resources from files: AIRoute, AIQuota and Secret, every fault with its place and field. */
-import type { z } from "zod";
 import { type AIQuota, aiquotaSchema } from "../api/aiquota.ts";
 import { type AIRoute, airouteSchema } from "../api/airoute.ts";
 import { apiGroup, apiVersion } from "../api/object.ts";
+import { parseWith, type Schema } from "../api/parse.ts";
 import { type SecretResource, secretFromManifest, secretManifestSchema } from "../api/secret.ts";
+import { suggest } from "../api/suggest.ts";
 import { fieldPath } from "../config/field-path.ts";
 import { type ParsedDocument, type Position, parseDocuments, type SourceFile } from "./document.ts";
-import { parseWith } from "./sentence.ts";
-import { suggest } from "./suggest.ts";
 
 /** The namespace of a resource that names none. */
 const namespaceDefault = "default";
@@ -135,11 +134,11 @@ class Reader implements ReadResources {
   }
 
   /** Parses the item and keeps it, unless it has faults or another of its name was read before. */
-  #keep<Schema extends z.ZodType<{ metadata: { namespace: string; name: string } }>>(
+  #keep<Resource extends { metadata: { namespace: string; name: string } }>(
     item: Item,
     kind: ResourceRef["kind"],
-    schema: Schema,
-    keep: (value: z.output<Schema>) => void,
+    schema: Schema<Resource>,
+    keep: (resource: Resource) => void,
   ): void {
     const parsed = parseWith(schema, withNamespace(item.value));
     if ("faults" in parsed) {

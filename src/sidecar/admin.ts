@@ -16,9 +16,14 @@ export function adminServer(sources: AdminSources): FastifyInstance {
   app.get("/healthz", async (_request, reply) => reply.type("text/plain").send("ok\n"));
   app.get("/readyz", async (_request, reply) => {
     const why = sources.notReady();
-    return reply.code(why.length === 0 ? 200 : 503).type("text/plain").send(why.length === 0 ? "ok\n" : `not ready: ${why.join("; ")}\n`);
+    return reply
+      .code(why.length === 0 ? 200 : 503)
+      .type("text/plain")
+      .send(why.length === 0 ? "ok\n" : `not ready: ${why.join("; ")}\n`);
   });
-  app.get("/metrics", async (_request, reply) => reply.type(sources.registry.contentType).send(await sources.registry.metrics()));
+  app.get("/metrics", async (_request, reply) =>
+    reply.type(sources.registry.contentType).send(await sources.registry.metrics()),
+  );
   app.get("/status", async (request, reply) => {
     if (!isLoopback(request.socket.remoteAddress)) {
       return reply.code(403).type("text/plain").send("/status answers on loopback only; use kubectl port-forward\n");

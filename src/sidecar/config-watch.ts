@@ -26,13 +26,15 @@ export function loadConfig(path: string): LoadedConfig {
 /** `path`: a directory with `config.vN.json` files, or one file. */
 function readText(path: string): string {
   const file = statSync(path).isDirectory() ? join(path, newestIn(path)) : path;
-  if (statSync(file).size > configBytesMax) throw new ConfigFault([{ path: "", message: `larger than ${configBytesMax} bytes` }]);
+  if (statSync(file).size > configBytesMax)
+    throw new ConfigFault([{ path: "", message: `larger than ${configBytesMax} bytes` }]);
   return readFileSync(file, "utf8");
 }
 
 function newestIn(directory: string): string {
   const newest = newestReadable(readdirSync(directory));
-  if (newest === undefined) throw new ConfigFault([{ path: "", message: `${directory} holds no config of a version that this sidecar reads` }]);
+  if (newest === undefined)
+    throw new ConfigFault([{ path: "", message: `${directory} holds no config of a version that this sidecar reads` }]);
   return newest;
 }
 

@@ -49,10 +49,22 @@ export const errorCatalogue = {
     404,
   ),
   method_not_allowed: bad(null, (method, allow) => `Method ${method} is not allowed here; use ${allow}.`, 405),
-  unsupported_content_encoding: bad(null, (coding) => `Request bodies must not be compressed (content-encoding: ${coding}).`, 415),
+  unsupported_content_encoding: bad(
+    null,
+    (coding) => `Request bodies must not be compressed (content-encoding: ${coding}).`,
+    415,
+  ),
   unsupported_media_type: bad(null, (want) => `The content-type of this endpoint is ${want}.`, 415),
-  body_too_large: bad(null, (max) => `The request body is too large: at most ${max} bytes (rules[].request.limits.bodyBytes).`, 413),
-  json_too_large: bad(null, (max) => `The JSON body is too large: at most ${max} bytes (rules[].request.limits.jsonBytes).`, 413),
+  body_too_large: bad(
+    null,
+    (max) => `The request body is too large: at most ${max} bytes (rules[].request.limits.bodyBytes).`,
+    413,
+  ),
+  json_too_large: bad(
+    null,
+    (max) => `The JSON body is too large: at most ${max} bytes (rules[].request.limits.jsonBytes).`,
+    413,
+  ),
   invalid_json: bad(null, (why) => `The request body is not acceptable JSON: ${why}.`),
   duplicate_key: bad(null, (why) => `The request body names a key twice: ${why}.`),
   invalid_multipart: bad(null, (why) => `The request body is not acceptable multipart/form-data: ${why}.`),
@@ -77,13 +89,24 @@ export const errorCatalogue = {
   ),
 
   // shape, inspect
-  too_many_messages: bad("messages", (n, max) => `Too many messages: ${n}, at most ${max} (rules[].request.limits.messages).`),
-  input_too_long: bad("messages", (n, max) => `The input may have up to ${n} tokens, at most ${max} are allowed (rules[].request.limits.inputTokens).`),
+  too_many_messages: bad(
+    "messages",
+    (n, max) => `Too many messages: ${n}, at most ${max} (rules[].request.limits.messages).`,
+  ),
+  input_too_long: bad(
+    "messages",
+    (n, max) =>
+      `The input may have up to ${n} tokens, at most ${max} are allowed (rules[].request.limits.inputTokens).`,
+  ),
   output_over_limit: bad(
     "max_tokens",
-    (n, max) => `The request asks for up to ${n} output tokens, at most ${max} are allowed (rules[].request.limits.outputTokens).`,
+    (n, max) =>
+      `The request asks for up to ${n} output tokens, at most ${max} are allowed (rules[].request.limits.outputTokens).`,
   ),
-  too_many_choices: bad("n", (n, max) => `The request asks for ${n} choices, at most ${max} are allowed (rules[].request.limits.n).`),
+  too_many_choices: bad(
+    "n",
+    (n, max) => `The request asks for ${n} choices, at most ${max} are allowed (rules[].request.limits.n).`,
+  ),
 
   // admit
   rate_limit_exceeded: {
@@ -107,7 +130,11 @@ export const errorCatalogue = {
     retry: false,
     text: (why) => `Budget spent: ${why}`,
   },
-  price_unknown: bad("model", (model) => `Model '${model}' has no price, and a Cost limit applies: set spec.models[].pricing of the AIRoute.`, 403),
+  price_unknown: bad(
+    "model",
+    (model) => `Model '${model}' has no price, and a Cost limit applies: set spec.models[].pricing of the AIRoute.`,
+    403,
+  ),
   quota_store_unavailable: ours(503, true, () => "Quotas cannot be checked now: the quota store is not reachable."),
   not_in_cache: ours(504, false, () => "The answer is not in the cache (Cache-Control: only-if-cached)."),
 
@@ -116,8 +143,16 @@ export const errorCatalogue = {
 
   // call, stream
   upstream_connect_failed: upstream(502, true, (why) => `The provider cannot be reached: ${why}.`),
-  upstream_connect_timeout: upstream(504, true, (ms) => `The provider did not accept a connection within ${ms} ms (timeouts.connect).`),
-  upstream_first_byte_timeout: upstream(504, false, (ms) => `The provider did not begin to answer within ${ms} ms (timeouts.firstByte).`),
+  upstream_connect_timeout: upstream(
+    504,
+    true,
+    (ms) => `The provider did not accept a connection within ${ms} ms (timeouts.connect).`,
+  ),
+  upstream_first_byte_timeout: upstream(
+    504,
+    false,
+    (ms) => `The provider did not begin to answer within ${ms} ms (timeouts.firstByte).`,
+  ),
   upstream_idle_timeout: upstream(504, false, (ms) => `The provider sent nothing for ${ms} ms (timeouts.idle).`),
   upstream_total_timeout: upstream(504, false, (ms) => `The provider did not finish within ${ms} ms (timeouts.total).`),
   upstream_reset: upstream(502, true, () => "The provider closed the connection before it answered."),

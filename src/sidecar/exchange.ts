@@ -2,11 +2,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import type { RuleConfig } from "../config/contract.ts";
+import type { JsonEdit } from "./json/splice.ts";
 import type { JsonDocument } from "./json/view.ts";
 import type { MultipartScan } from "./multipart/scan.ts";
 import type { PathMatch } from "./openai/paths.ts";
 import type { Usage } from "./openai/usage.ts";
-import type { JsonEdit } from "./json/splice.ts";
 
 /** The verified caller. */
 export interface Identity {
@@ -20,7 +20,12 @@ export type RequestBody =
   | { readonly kind: "none" }
   | { readonly kind: "json"; readonly bytes: Buffer; readonly document: JsonDocument }
   | { readonly kind: "multipart"; readonly bytes: Buffer; readonly scan: MultipartScan; readonly contentType: string }
-  | { readonly kind: "raw"; readonly stream: IncomingMessage; readonly length: number | undefined; readonly contentType: string | undefined };
+  | {
+      readonly kind: "raw";
+      readonly stream: IncomingMessage;
+      readonly length: number | undefined;
+      readonly contentType: string | undefined;
+    };
 
 /** How an exchange ended; stated once. */
 export interface Ending {

@@ -96,7 +96,8 @@ export class Gateway {
 
   #answer(exchange: Exchange, fault: unknown): void {
     const error = fault instanceof GatewayError ? fault : new GatewayError("internal_error", [], { cause: fault });
-    if (error.code === "internal_error") this.#log.error({ id: exchange.id, err: error.cause ?? error }, "request failed inside the sidecar");
+    if (error.code === "internal_error")
+      this.#log.error({ id: exchange.id, err: error.cause ?? error }, "request failed inside the sidecar");
     exchange.end({ outcome: outcomeOf(exchange), status: error.status, errorCode: error.code });
     this.#metrics.refused(error.code);
     if (exchange.response.headersSent) exchange.response.destroy();

@@ -2,7 +2,7 @@
  * The metric catalogue. Label sets are closed: names from the config, codes from the catalogue, never a text of the client's.
  * `gen_ai_client_*` follow OpenTelemetry's GenAI conventions (a sidecar is the client of the provider).
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { QuotaConfig } from "../config/contract.ts";
 import type { Ending, Exchange } from "./exchange.ts";
 
@@ -37,12 +37,15 @@ type MetricName = keyof typeof metricCatalogue;
 
 export class SidecarMetrics {
   readonly registry = new Registry();
-  readonly #tokens: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "gen_ai_token_type">;
-  readonly #duration: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "error_type">;
+  readonly #tokens: Histogram<
+    "gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "gen_ai_token_type"
+  >;
+  readonly #duration: Histogram<
+    "gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "error_type"
+  >;
   readonly #firstChunk: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name">;
   readonly #requests: Counter<"endpoint" | "outcome" | "status_class">;
   readonly #refusals: Counter<"code">;
-  readonly #inFlight: Gauge;
   readonly #attempts: Counter<"backend" | "result">;
   readonly #decisions: Counter<"quota" | "limit" | "decision">;
   readonly #unenforced: Counter<"decision">;
@@ -62,13 +65,22 @@ export class SidecarMetrics {
     });
     const operation = ["gen_ai_operation_name", "gen_ai_provider_name"] as const;
     const withModel = [...operation, "gen_ai_request_model"] as const;
-    this.#tokens = new Histogram({ ...about("gen_ai_client_token_usage", [...withModel, "gen_ai_token_type"]), buckets: tokenBuckets });
-    this.#duration = new Histogram({ ...about("gen_ai_client_operation_duration_seconds", [...withModel, "error_type"]), buckets: secondBuckets });
-    this.#firstChunk = new Histogram({ ...about("gen_ai_client_operation_time_to_first_chunk_seconds", operation), buckets: [...overheadBuckets, ...secondBuckets.slice(1)] });
+    this.#tokens = new Histogram({
+      ...about("gen_ai_client_token_usage", [...withModel, "gen_ai_token_type"]),
+      buckets: tokenBuckets,
+    });
+    this.#duration = new Histogram({
+      ...about("gen_ai_client_operation_duration_seconds", [...withModel, "error_type"]),
+      buckets: secondBuckets,
+    });
+    this.#firstChunk = new Histogram({
+      ...about("gen_ai_client_operation_time_to_first_chunk_seconds", operation),
+      buckets: [...overheadBuckets, ...secondBuckets.slice(1)],
+    });
     this.#requests = new Counter(about("sidegate_requests_total", ["endpoint", "outcome", "status_class"]));
     this.#refusals = new Counter(about("sidegate_refusals_total", ["code"]));
     const running = (): number => this.#running;
-    this.#inFlight = new Gauge({
+    new Gauge({
       ...about("sidegate_requests_in_flight"),
       collect() {
         this.set(running());
@@ -107,7 +119,11 @@ export class SidecarMetrics {
   ended(exchange: Exchange, ending: Ending): void {
     this.#running--;
     const endpoint = exchange.match?.endpoint;
-    this.#requests.inc({ endpoint: endpoint?.name ?? "none", outcome: ending.outcome, status_class: `${Math.floor(ending.status / 100)}xx` });
+    this.#requests.inc({
+      endpoint: endpoint?.name ?? "none",
+      outcome: ending.outcome,
+      status_class: `${Math.floor(ending.status / 100)}xx`,
+    });
     if (endpoint === undefined || exchange.call.backend === undefined) return;
     const operation = {
       gen_ai_operation_name: endpoint.operation,
@@ -115,11 +131,17 @@ export class SidecarMetrics {
     };
     const gen_ai_request_model = this.#modelLabel(exchange.model ?? "");
     const seconds = (exchange.clock.monotonicMs() - exchange.startedMs) / 1000;
-    this.#duration.observe({ ...operation, gen_ai_request_model, error_type: ending.errorCode === undefined ? "" : errorType(ending) }, seconds);
+    this.#duration.observe(
+      { ...operation, gen_ai_request_model, error_type: ending.errorCode === undefined ? "" : errorType(ending) },
+      seconds,
+    );
     if (exchange.call.firstByteMs !== undefined) this.#firstChunk.observe(operation, exchange.call.firstByteMs / 1000);
     if (ending.usage === undefined) return;
     this.#tokens.observe({ ...operation, gen_ai_request_model, gen_ai_token_type: "input" }, ending.usage.inputTokens);
-    this.#tokens.observe({ ...operation, gen_ai_request_model, gen_ai_token_type: "output" }, ending.usage.outputTokens);
+    this.#tokens.observe(
+      { ...operation, gen_ai_request_model, gen_ai_token_type: "output" },
+      ending.usage.outputTokens,
+    );
   }
   #modelLabel(model: string): string {
     if (this.#models.has(model)) return model;

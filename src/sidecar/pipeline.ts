@@ -5,6 +5,7 @@
 import type { RouteConfig } from "../config/contract.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
+import { type Handler, Pipeline } from "./stage.ts";
 import { type AcceptLimits, accept } from "./stages/accept.ts";
 import { type AdmitDeps, admit } from "./stages/admit.ts";
 import { authorize } from "./stages/authorize.ts";
@@ -14,7 +15,6 @@ import { inspect } from "./stages/inspect.ts";
 import { localModels } from "./stages/models.ts";
 import { type RecordDeps, record } from "./stages/record.ts";
 import { shape } from "./stages/shape.ts";
-import { type Handler, Pipeline } from "./stage.ts";
 
 export interface PipelineDeps extends AdmitDeps, RecordDeps, CallDeps {
   readonly identity: Identity;
@@ -35,7 +35,10 @@ export const pipelineFor = (route: RouteConfig, deps: PipelineDeps): Handler<Rec
 
 /** Where no route applies: everything is refused, which is how a deleted route is revoked. */
 export const refusingPipeline =
-  (subject: { namespace: string; serviceAccount: string }, why = "create one whose parentRefs name it."): Handler<Received> =>
+  (
+    subject: { namespace: string; serviceAccount: string },
+    why = "create one whose parentRefs name it.",
+  ): Handler<Received> =>
   async () => {
     throw refuse("no_route", `service account ${subject.namespace}/${subject.serviceAccount}`, why);
   };
@@ -48,4 +51,3 @@ export function limitsOf(route: { readonly rules: RouteConfig["rules"] }): Accep
     jsonBytesMax: Math.max(0, ...limits.map((l) => l.jsonBytes)),
   };
 }
-

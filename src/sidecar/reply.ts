@@ -26,7 +26,12 @@ export function sendWhole(exchange: Received, status: number, headers: HeaderLis
 export function sendError(exchange: Received, error: GatewayError): void {
   const hasRequestId = exchange.answerHeaders.some(([name]) => name === "x-request-id");
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
-  sendWhole(exchange, error.status, [["content-type", "application/json"], ...own, ...errorHeaders(error)], errorBody(error));
+  sendWhole(
+    exchange,
+    error.status,
+    [["content-type", "application/json"], ...own, ...errorHeaders(error)],
+    errorBody(error),
+  );
 }
 
 /** Whether the client can still be written to. */

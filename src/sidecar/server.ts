@@ -21,7 +21,12 @@ export function proxyServer(handle: (request: IncomingMessage, response: ServerR
     requestTimeout: bodyTimeoutMs,
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    http: { maxHeaderSize: headBytesMax, headersTimeout: headTimeoutMs, insecureHTTPParser: false, requireHostHeader: true },
+    http: {
+      maxHeaderSize: headBytesMax,
+      headersTimeout: headTimeoutMs,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (_error, request, reply) => {
       reply.hijack();
@@ -48,7 +53,12 @@ function answerBrokenRequest(fault: Error & { code?: string }, socket: Socket): 
   }
   const error = brokenRequest(fault.code ?? "");
   const body = errorBody(error);
-  const headers = [...errorHeaders(error), ["content-type", "application/json"], ["content-length", String(Buffer.byteLength(body))], ["connection", "close"]];
+  const headers = [
+    ...errorHeaders(error),
+    ["content-type", "application/json"],
+    ["content-length", String(Buffer.byteLength(body))],
+    ["connection", "close"],
+  ];
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
   socket.end(`HTTP/1.1 ${error.status} ${reasons[error.status] ?? "Bad Request"}\r\n${head}\r\n${body}`);
 }
@@ -58,5 +68,7 @@ const reasons: Readonly<Record<number, string>> = { 408: "Request Timeout", 431:
 function brokenRequest(code: string): GatewayError {
   if (code === "HPE_HEADER_OVERFLOW") return refuse("headers_too_large", `${headBytesMax} bytes`);
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return refuse("request_timeout");
-  return new GatewayError("malformed_http", [code.replace(/^HPE_/, "").toLowerCase().replaceAll("_", " ") || "it cannot be parsed"]);
+  return new GatewayError("malformed_http", [
+    code.replace(/^HPE_/, "").toLowerCase().replaceAll("_", " ") || "it cannot be parsed",
+  ]);
 }

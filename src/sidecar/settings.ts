@@ -49,7 +49,11 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
   if (!(graceMs >= 0 && graceMs <= 3_600_000)) faults.push("SIDEGATE_GRACE_SECONDS must be 0 to 3600");
   const settings: SidecarSettings = {
     configPath: text("SIDEGATE_CONFIG"),
-    identity: { namespace: text("SIDEGATE_NAMESPACE"), serviceAccount: text("SIDEGATE_SERVICE_ACCOUNT"), pod: text("SIDEGATE_POD") || undefined },
+    identity: {
+      namespace: text("SIDEGATE_NAMESPACE"),
+      serviceAccount: text("SIDEGATE_SERVICE_ACCOUNT"),
+      pod: text("SIDEGATE_POD") || undefined,
+    },
     listen: address("SIDEGATE_LISTEN"),
     admin: address("SIDEGATE_ADMIN"),
     redisUrl: text("SIDEGATE_REDIS_URL") || undefined,
@@ -63,5 +67,8 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
 /** The table as text, for --help. */
 export const settingsText = (): string =>
   Object.entries(settingsTable)
-    .map(([name, [fallback, sentence]]) => `  ${name.padEnd(26)} ${sentence} ${fallback === undefined ? "Required." : `Default: ${fallback || "empty"}.`}\n`)
+    .map(
+      ([name, [fallback, sentence]]) =>
+        `  ${name.padEnd(26)} ${sentence} ${fallback === undefined ? "Required." : `Default: ${fallback || "empty"}.`}\n`,
+    )
     .join("");

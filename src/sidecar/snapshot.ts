@@ -1,6 +1,7 @@
 /** One config in force, with everything made from it. Requests keep the snapshot that they started with. */
-import { Secret } from "../base/secret.ts";
+
 import type { Log } from "../base/log.ts";
+import { Secret } from "../base/secret.ts";
 import type { BackendConfig, SidecarConfig } from "../config/contract.ts";
 import { CacheSeal } from "./cache/seal.ts";
 import { refuse } from "./errors.ts";
@@ -50,21 +51,41 @@ export interface Snapshot {
 export function snapshotOf(config: SidecarConfig, digest: string, deps: SnapshotDeps): Snapshot {
   const { route, subject } = config;
   const base = { config, digest };
-  const isOurs = subject.namespace === deps.identity.namespace && subject.serviceAccount === deps.identity.serviceAccount;
+  const isOurs =
+    subject.namespace === deps.identity.namespace && subject.serviceAccount === deps.identity.serviceAccount;
   if (!isOurs) {
     const why = `this config is for ${subject.namespace}/${subject.serviceAccount}, the workload is ${deps.identity.namespace}/${deps.identity.serviceAccount}`;
     return { ...base, handler: refuseIdentity(why), answerHeaders: [], record: undefined, origins: new Set() };
   }
   if (route === undefined) {
-    return { ...base, handler: refusingPipeline(subject, config.noRouteReason), answerHeaders: [], record: undefined, origins: new Set() };
+    return {
+      ...base,
+      handler: refusingPipeline(subject, config.noRouteReason),
+      answerHeaders: [],
+      record: undefined,
+      origins: new Set(),
+    };
   }
   const backends = new Map(route.backends.map((backend) => [backend.name, backendOf(backend)]));
-  const record: RecordDeps = { route, sink: deps.sinkFor(route.audit), instance: deps.instance, metrics: deps.metrics, log: deps.log };
+  const record: RecordDeps = {
+    route,
+    sink: deps.sinkFor(route.audit),
+    instance: deps.instance,
+    metrics: deps.metrics,
+    log: deps.log,
+  };
   const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity } = deps;
   const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity };
   return {
     ...base,
-    handler: pipelineFor(route, { ...record, ...shared, quotas: config.quotas, seal: new CacheSeal(config.keys), rules: route.rules, backends }),
+    handler: pipelineFor(route, {
+      ...record,
+      ...shared,
+      quotas: config.quotas,
+      seal: new CacheSeal(config.keys),
+      rules: route.rules,
+      backends,
+    }),
     answerHeaders: [
       ["x-sidegate-route", `${route.namespace}/${route.name}`],
       ["x-sidegate-policy", route.policyVersion],
@@ -85,7 +106,9 @@ function backendOf(config: BackendConfig): Backend {
   const url = new URL(config.endpoint);
   const credential = config.credential;
   // an Azure endpoint is often pasted with the API's own path on it
-  const path = url.pathname.replace(/\/+$/, "").replace(config.type === "AzureOpenAI" ? /\/openai(?:\/v1)?$/ : /$^/, "");
+  const path = url.pathname
+    .replace(/\/+$/, "")
+    .replace(config.type === "AzureOpenAI" ? /\/openai(?:\/v1)?$/ : /$^/, "");
   return {
     name: config.name,
     type: config.type,

@@ -5,7 +5,7 @@ import { type SyntaxNode, syntaxNodes } from "./syntax.ts";
 const fileLinesMax = 300;
 const functionLinesMax = 60;
 
-const isFixture = (path: string): boolean => /(^|\/)fixtures\//.test(path);
+const isFixture = (path: string): boolean => path.startsWith("test/tidy/fixtures/");
 const isCode = (path: string): boolean => /(?<!\.generated)\.ts$/.test(path) && !isFixture(path);
 const isProduct = (path: string): boolean =>
   /^(src|cmd)\//.test(path) && isCode(path) && !/\.(test|rows)\.ts$/.test(path);

@@ -124,6 +124,18 @@ describe("a rule of the style page lets pass", () => {
       path: "src/a.ts",
       source: "/** A. */\n// biome-ignore lint/x: because\nexport const a = 1;\n",
     },
+    {
+      name: "a run of exports under one docstring, and a type that mirrors a value",
+      path: "src/a.ts",
+      source:
+        "/** Kinds. */\nexport const kindA = 1;\nexport const kindB = 2;\n\nexport type Kind = typeof kindA | typeof kindB;\n",
+    },
+    {
+      name: "a header with an open range",
+      path: "a.lua",
+      source:
+        "#!lua flags=x\n-- Adds. KEYS[1] index KEYS[2..] counters\n-- RETURNS 1\nreturn #KEYS + KEYS[1] + KEYS[3]\n",
+    },
     { name: "a folder in a URL", path: "docs/a.md", source: "https://example.com/home/page and ./root/x\n" },
     { name: "work with an issue", path: "Makefile", source: `# ${"TO"}DO(#12) later\n` },
     {

@@ -1,6 +1,6 @@
 import { matchLines, type Rule } from "./offence.ts";
 
-const isFixture = (path: string): boolean => /(^|\/)fixtures\//.test(path);
+const isFixture = (path: string): boolean => path.startsWith("test/tidy/fixtures/");
 const isGenerated = (path: string): boolean => path === "package-lock.json" || path === "LICENSE";
 
 // Written in pieces, so that this file does not offend against itself.

@@ -41,7 +41,11 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   return { name, ttlMs: cache.ttlMs, control };
 }
 
-function partitionOf(exchange: Shaped, route: RouteConfig, partition: NonNullable<RuleConfig["cache"]>["partition"]): string {
+function partitionOf(
+  exchange: Shaped,
+  route: RouteConfig,
+  partition: NonNullable<RuleConfig["cache"]>["partition"],
+): string {
   const { namespace, serviceAccount } = exchange.identity;
   if (partition === "ServiceAccount") return `sa ${namespace}/${serviceAccount}`;
   return partition === "Namespace" ? `ns ${namespace}` : `route ${route.namespace}/${route.name}`;
@@ -58,11 +62,16 @@ function isCacheableRequest(document: JsonDocument, exchange: Shaped, when: "Det
   const name = exchange.match.endpoint.name;
   if (root.get("store")?.kind === "true") return false;
   if (name === "Responses" && root.get("store")?.kind !== "false") return false;
-  if (["previous_response_id", "conversation", "background", "prompt_id"].some((key) => root.get(key)?.kind !== "false" && isSet(root.get(key)))) {
+  if (
+    ["previous_response_id", "conversation", "background", "prompt_id"].some(
+      (key) => root.get(key)?.kind !== "false" && isSet(root.get(key)),
+    )
+  ) {
     return false;
   }
   if (when === "Always" || name === "Embeddings" || name === "Moderations") return true;
   const { overrides, defaults } = exchange.rule.request;
-  const temperature = "temperature" in overrides ? overrides.temperature : (root.get("temperature")?.number() ?? defaults.temperature);
+  const temperature =
+    "temperature" in overrides ? overrides.temperature : (root.get("temperature")?.number() ?? defaults.temperature);
   return temperature === 0;
 }

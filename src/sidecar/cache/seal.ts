@@ -30,13 +30,19 @@ const derive = (secret: string, purpose: string): Buffer =>
 export class CacheSeal {
   readonly #keys: readonly DerivedKeys[];
   constructor(keys: SidecarConfig["keys"]) {
-    this.#keys = keys.map(({ id, secret }) => ({ id, seal: derive(secret, "cache-seal"), name: derive(secret, "cache-name") }));
+    this.#keys = keys.map(({ id, secret }) => ({
+      id,
+      seal: derive(secret, "cache-seal"),
+      name: derive(secret, "cache-name"),
+    }));
   }
 
   /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. */
   nameOf(parts: readonly string[]): string {
     const key = this.#keys[0];
-    return `${key?.id}.${createHmac("sha256", key?.name ?? Buffer.alloc(0)).update(parts.join("\0")).digest("base64url")}`;
+    return `${key?.id}.${createHmac("sha256", key?.name ?? Buffer.alloc(0))
+      .update(parts.join("\0"))
+      .digest("base64url")}`;
   }
 
   seal(name: string, answer: CachedAnswer): Buffer {
@@ -59,7 +65,9 @@ export class CacheSeal {
     if (entry[0] !== entryVersion || entry.length < start + ivBytes + tagBytes + 4) return undefined;
     const key = this.#keys.find((k) => k.id === entry.toString("utf8", 2, start));
     if (!key) return undefined;
-    const decipher = createDecipheriv("aes-256-gcm", key.seal, entry.subarray(start, start + ivBytes), { authTagLength: tagBytes })
+    const decipher = createDecipheriv("aes-256-gcm", key.seal, entry.subarray(start, start + ivBytes), {
+      authTagLength: tagBytes,
+    })
       .setAAD(Buffer.from(name))
       .setAuthTag(entry.subarray(start + ivBytes, start + ivBytes + tagBytes));
     try {

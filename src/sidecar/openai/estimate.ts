@@ -80,7 +80,8 @@ function addObject(value: JsonValue, model: ModelConfig, sum: Sum, depth: number
   }
   if (type === "input_audio" || type === "file" || type === "input_file") {
     // base64: 4 characters for 3 bytes; a file's text is at most its bytes
-    sum.mediaTokens += type === "input_audio" ? Math.ceil((value.byteLength * 3) / 4 / audioBytesPerToken) : value.byteLength;
+    sum.mediaTokens +=
+      type === "input_audio" ? Math.ceil((value.byteLength * 3) / 4 / audioBytesPerToken) : value.byteLength;
     return;
   }
   for (const [, member] of value.entries()) addPrompt(member, model, sum, depth + 1);

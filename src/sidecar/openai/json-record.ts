@@ -28,7 +28,7 @@ export function parseRecord(text: string): JsonRecord | undefined {
   }
 }
 
-/** JSON.rawJSON and JSON.isRawJSON of ES2026, which the type library does not have yet. */
+/** `JSON.isRawJSON` of ES2026, which the type library does not have yet. */
 interface RawNumbers {
   isRawJSON(value: unknown): boolean;
 }

@@ -28,14 +28,21 @@ interface Template {
   readonly endpoint: Endpoint;
   readonly segments: readonly string[];
 }
-const templates: readonly Template[] = endpoints.map((endpoint) => ({ endpoint, segments: endpoint.path.slice(1).split("/") }));
+const templates: readonly Template[] = endpoints.map((endpoint) => ({
+  endpoint,
+  segments: endpoint.path.slice(1).split("/"),
+}));
 
 const isId = (segment: string): boolean => segmentPattern.test(segment) && segment !== "." && segment !== "..";
 const fits = (template: Template, segments: readonly string[]): boolean =>
   template.segments.length === segments.length &&
   template.segments.every((want, i) => want === segments[i] || (want === "{id}" && isId(segments[i] ?? "")));
 
-function matchEndpoint(method: string, segments: readonly string[], shown: string): { endpoint: Endpoint; ids: string[] } {
+function matchEndpoint(
+  method: string,
+  segments: readonly string[],
+  shown: string,
+): { endpoint: Endpoint; ids: string[] } {
   const candidates = templates.filter((template) => fits(template, segments));
   // a literal segment wins over {id}: /responses/input_tokens is not a response's id
   const literal = candidates.filter((t) => t.segments.every((want, i) => want === segments[i]));
@@ -50,13 +57,16 @@ function matchEndpoint(method: string, segments: readonly string[], shown: strin
 }
 
 /** The version root that a path starts with, what follows it, and the deployment in it. */
-function splitRoot(segments: readonly string[]): { dialect: "openai" | "azure"; deployment?: string; rest: readonly string[] } | undefined {
+function splitRoot(
+  segments: readonly string[],
+): { dialect: "openai" | "azure"; deployment?: string; rest: readonly string[] } | undefined {
   const [first, second, third] = segments;
   const afterDeployments = (from: number, dialect: "openai" | "azure") =>
     segments[from] === "deployments" && third !== undefined && isId(segments[from + 1] ?? "")
       ? { dialect, deployment: segments[from + 1] ?? "", rest: segments.slice(from + 2) }
       : undefined;
-  if (first === "v1") return second === "deployments" ? afterDeployments(1, "azure") : { dialect: "openai", rest: segments.slice(1) };
+  if (first === "v1")
+    return second === "deployments" ? afterDeployments(1, "azure") : { dialect: "openai", rest: segments.slice(1) };
   if (first !== "openai") return undefined;
   if (second === "v1") return { dialect: "azure", rest: segments.slice(2) };
   if (second === "deployments") return afterDeployments(1, "azure");
@@ -83,7 +93,13 @@ export function matchPath(method: string, path: string): PathMatch {
   const root = splitRoot(segments);
   if (!root || root.rest.length === 0) throw refuse("unknown_endpoint", `${method.slice(0, 16)} ${path.slice(0, 120)}`);
   const { endpoint, ids } = matchEndpoint(method, root.rest, `${method.slice(0, 16)} ${path.slice(0, 120)}`);
-  const match: PathMatch = { endpoint, dialect: root.dialect, deployment: root.deployment, path: `/${root.rest.join("/")}`, ids };
+  const match: PathMatch = {
+    endpoint,
+    dialect: root.dialect,
+    deployment: root.deployment,
+    path: `/${root.rest.join("/")}`,
+    ids,
+  };
   // only paths without ids: those are few, so the map stays small whatever clients send
   if (ids.length === 0 && known.size < knownMax) known.set(key, match);
   return match;
@@ -101,7 +117,8 @@ export function forwardedQuery(query: string): string {
   for (const pair of query.split("&")) {
     const name = decodedName(pair);
     if (name === "api-version" || pair === "") continue;
-    if (forbiddenParameters.has(name)) throw refuse("invalid_url", `the query must not name '${name}'; the model stands in the body`);
+    if (forbiddenParameters.has(name))
+      throw refuse("invalid_url", `the query must not name '${name}'; the model stands in the body`);
     kept.push(pair);
   }
   return kept.length === 0 ? "" : `?${kept.join("&")}`;

@@ -43,7 +43,11 @@ export interface ReserveRequest {
    * Output to hold, in tokens: as much of `wanted` as all enforced claims have room for, never less than `min`, else refused.
    * The caller asks the provider for no more than was granted, so a smaller hold is still an upper bound. Absent: 0.
    */
-  readonly output?: { readonly wanted: number; readonly min: number; /** Granted in whole multiples of it (choices of one request); absent: 1. */ readonly step?: number };
+  readonly output?: {
+    readonly wanted: number;
+    readonly min: number /** Granted in whole multiples of it (choices of one request); absent: 1. */;
+    readonly step?: number;
+  };
 }
 
 /** State of one claim after the decision, in the order of the claims. */

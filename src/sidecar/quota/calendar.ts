@@ -8,7 +8,11 @@ const shownMax = 256;
  * own clock, so a sidecar whose clock is off by less than a window still counts in the right one.
  * Weeks start on Monday (ISO 8601). Throws RangeError for an unknown time zone, which `compile` has refused before.
  */
-export function calendarBoundaries(period: "Day" | "Week" | "Month", timeZone: string, nowMs: number): readonly number[] {
+export function calendarBoundaries(
+  period: "Day" | "Week" | "Month",
+  timeZone: string,
+  nowMs: number,
+): readonly number[] {
   const key = `${period} ${timeZone}`;
   const known = shown.get(key);
   if (known && nowMs >= (known[1] ?? 0) && nowMs < (known[2] ?? 0)) return known;

@@ -29,7 +29,9 @@ export class LeaseKeeper {
     return this.#leases.size;
   }
   start(): void {
-    this.#timer = setInterval(() => void this.renewDue(), lookMs).unref();
+    this.#timer = setInterval(() => {
+      this.renewDue().catch((err: unknown) => this.#log.error({ err }, "leases not renewed"));
+    }, lookMs).unref();
   }
   stop(): void {
     clearInterval(this.#timer);

@@ -48,7 +48,10 @@ function windowOf(limit: LimitConfig, nowMs: number): WindowSpec {
   const window = limit.window;
   if (window === undefined) return { type: "Concurrency" };
   if (window.type !== "Calendar") return { type: window.type, durationMs: window.durationMs ?? 60_000 };
-  return { type: "Calendar", boundariesMs: calendarBoundaries(window.period ?? "Month", window.timeZone ?? "UTC", nowMs) };
+  return {
+    type: "Calendar",
+    boundariesMs: calendarBoundaries(window.period ?? "Month", window.timeZone ?? "UTC", nowMs),
+  };
 }
 
 /** What a request holds of a resource: a part that is certain, and a part for each token of output. */
@@ -72,7 +75,11 @@ function holdOf(limit: LimitConfig, estimate: Estimate, model: ModelConfig): { a
 }
 
 /** Claims of every limit that applies, in the order of the config. */
-export function planClaims(quotas: readonly QuotaConfig[], exchange: Authorized & { estimate: Estimate }, model: ModelConfig): PlannedClaim[] {
+export function planClaims(
+  quotas: readonly QuotaConfig[],
+  exchange: Authorized & { estimate: Estimate },
+  model: ModelConfig,
+): PlannedClaim[] {
   const metered = exchange.match.endpoint.metered === "usage";
   const planned: PlannedClaim[] = [];
   for (const quota of quotas) {
@@ -105,9 +112,17 @@ export function chargedTokens(
 ): { input: number; cachedInput: number; output: number } {
   if (ending.outcome === "hit" || ending.outcome === "refused") return { input: 0, cachedInput: 0, output: 0 };
   if (ending.usage) {
-    return { input: ending.usage.inputTokens, cachedInput: ending.usage.cachedInputTokens, output: ending.usage.outputTokens };
+    return {
+      input: ending.usage.inputTokens,
+      cachedInput: ending.usage.cachedInputTokens,
+      output: ending.usage.outputTokens,
+    };
   }
-  const observed = { input: held.input, cachedInput: 0, output: Math.min(held.output, ending.observedOutputTokens ?? 0) };
+  const observed = {
+    input: held.input,
+    cachedInput: 0,
+    output: Math.min(held.output, ending.observedOutputTokens ?? 0),
+  };
   const reserved = { input: held.input, cachedInput: 0, output: held.output };
   switch (ending.outcome) {
     case "failed": // an error answer costs nothing; a stream that broke costs what came

@@ -20,7 +20,8 @@ const secondsText = (ms: number): string => (Number.isFinite(ms) ? `${Math.max(1
 function windowText(limit: LimitConfig): string {
   const window = limit.window;
   if (window === undefined) return "";
-  if (window.type === "Calendar") return ` per ${(window.period ?? "Month").toLowerCase()} (${window.timeZone ?? "UTC"})`;
+  if (window.type === "Calendar")
+    return ` per ${(window.period ?? "Month").toLowerCase()} (${window.timeZone ?? "UTC"})`;
   return ` per ${(window.durationMs ?? 0) / 1000} s`;
 }
 
@@ -41,13 +42,17 @@ export function quotaRefusal(planned: readonly PlannedClaim[], result: ReserveRe
   const amount = claim.claim.amount;
   const head = `quota ${quota.namespace}/${quota.name}, limit ${limit.name} (${amountText(limit, claim.claim.max)}${windowText(limit)}) for ${subject}`;
   const figures = `used ${amountText(limit, state.used)}, this request needs at least ${amountText(limit, amount)}`;
-  if (!Number.isFinite(state.retryAfterMs)) return new GatewayError("request_too_large_for_limit", [`${head}; ${figures}.`]);
+  if (!Number.isFinite(state.retryAfterMs))
+    return new GatewayError("request_too_large_for_limit", [`${head}; ${figures}.`]);
   if (limit.resource === "Concurrency") {
     return new GatewayError("rate_limit_exceeded", [`${head}; ${figures}.`], { retryAfterMs: concurrencyRetryMs });
   }
   const words = [`${head}; ${figures}; resets in ${secondsText(state.retryAfterMs)}.`];
-  const isBudget = limit.resource === "Cost" || (limit.window?.type !== "Sliding" && state.retryAfterMs > retryAfterMsMax);
-  return new GatewayError(isBudget ? "insufficient_quota" : "rate_limit_exceeded", words, { retryAfterMs: state.retryAfterMs });
+  const isBudget =
+    limit.resource === "Cost" || (limit.window?.type !== "Sliding" && state.retryAfterMs > retryAfterMsMax);
+  return new GatewayError(isBudget ? "insufficient_quota" : "rate_limit_exceeded", words, {
+    retryAfterMs: state.retryAfterMs,
+  });
 }
 
 /** Most limits that the RateLimit headers list. */
@@ -66,7 +71,9 @@ export function rateLimitHeaders(planned: readonly PlannedClaim[], result: Reser
     if (policies.length >= limitsShownMax) break;
     const window = claim.window.type === "Calendar" ? "" : `;w=${claim.window.durationMs / 1000}`;
     policies.push(`"${quota.name}/${limit.name}";q=${claim.max}${window}`);
-    states.push(`"${quota.name}/${limit.name}";r=${Math.max(0, claim.max - state.used)};t=${Math.ceil(state.resetMs / 1000)}`);
+    states.push(
+      `"${quota.name}/${limit.name}";r=${Math.max(0, claim.max - state.used)};t=${Math.ceil(state.resetMs / 1000)}`,
+    );
   }
   if (policies.length === 0) return [];
   return [

@@ -10,7 +10,9 @@ const retryMs = 1_000;
 /** Settlements sent at one try. */
 const retryBatch = 500;
 
-type Pending = { readonly kind: "settle"; readonly settlement: Settlement } | { readonly kind: "release"; readonly namespace: string; readonly holdId: string };
+type Pending =
+  | { readonly kind: "settle"; readonly settlement: Settlement }
+  | { readonly kind: "release"; readonly namespace: string; readonly holdId: string };
 
 export class Settler {
   readonly #store: QuotaStore;
@@ -46,7 +48,9 @@ export class Settler {
     this.#run(pending).catch((fault: unknown) => this.#failed(pending, fault));
   }
   #run(pending: Pending): Promise<boolean> {
-    return pending.kind === "settle" ? this.#store.settle(pending.settlement) : this.#store.release(pending.namespace, pending.holdId);
+    return pending.kind === "settle"
+      ? this.#store.settle(pending.settlement)
+      : this.#store.release(pending.namespace, pending.holdId);
   }
   #failed(pending: Pending, fault: unknown): void {
     if (!(fault instanceof StoreUnavailable)) {

@@ -130,8 +130,8 @@ describe("sseToJson for chat", () => {
     const answer = read(
       "chat",
       part({ delta: { role: "assistant", content: "" } }) +
-        part({ delta: { refusal: "I can" } }, { id: "other", model: "other" }) +
-        part({ delta: { refusal: "not" }, finish_reason: "stop" }) +
+        part({ delta: { refusal: "I can" } }) +
+        part({ delta: { refusal: "not" }, finish_reason: "stop" }, { id: "other", model: "other" }) +
         done,
     );
     expect(answer).toMatchObject({

@@ -1,6 +1,7 @@
 /** Audit records as JSON lines in a file or on stdout, written in groups: one write (and one flush) for all that wait. */
-import { type FileHandle, open } from "node:fs/promises";
+
 import { fdatasync, write } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
 
@@ -38,7 +39,8 @@ class LineSink implements AuditSink {
 
   write(line: string): Promise<void> {
     if (this.#closed) return Promise.reject(new AuditUnavailable("the audit sink is closed"));
-    if (this.#queue.length >= auditQueueRecordsMax) return Promise.reject(new AuditUnavailable("the audit queue is full"));
+    if (this.#queue.length >= auditQueueRecordsMax)
+      return Promise.reject(new AuditUnavailable("the audit queue is full"));
     return new Promise((resolve, reject) => {
       this.#queue.push({ line, resolve, reject });
       this.#writing ??= this.#drain();

@@ -41,7 +41,8 @@ function checkHeaders(request: IncomingMessage): void {
   const transfer = headers["transfer-encoding"];
   if (transfer !== undefined) {
     if (transfer.toLowerCase() !== "chunked") throw refuse("invalid_header", "the only transfer-encoding is chunked");
-    if (headers["content-length"] !== undefined) throw refuse("invalid_header", "content-length and transfer-encoding exclude each other");
+    if (headers["content-length"] !== undefined)
+      throw refuse("invalid_header", "content-length and transfer-encoding exclude each other");
     if (request.httpVersionMinor === 0) throw refuse("malformed_http", "HTTP/1.0 knows no transfer-encoding");
   }
   const coding = headers["content-encoding"];
@@ -60,12 +61,14 @@ async function readBody(request: IncomingMessage, match: PathMatch, limits: Acce
     }
     return { kind: "none" };
   }
-  if (length !== undefined && length > limits.bodyBytesMax && kind !== "raw") throw tooLarge("body_too_large", limits.bodyBytesMax);
+  if (length !== undefined && length > limits.bodyBytesMax && kind !== "raw")
+    throw tooLarge("body_too_large", limits.bodyBytesMax);
   const contentType = request.headers["content-type"];
   if (kind === "raw") return { kind: "raw", stream: request, length, contentType };
   const asMultipart = kind === "multipart" && !isJson(contentType);
   if (asMultipart && !isMultipart(contentType)) throw refuse("unsupported_media_type", "multipart/form-data");
-  if (!asMultipart && contentType !== undefined && !isJson(contentType)) throw refuse("unsupported_media_type", "application/json");
+  if (!asMultipart && contentType !== undefined && !isJson(contentType))
+    throw refuse("unsupported_media_type", "application/json");
   const max = asMultipart ? limits.bodyBytesMax : Math.min(limits.bodyBytesMax, limits.jsonBytesMax);
   if (length !== undefined && length > max) throw tooLarge(asMultipart ? "body_too_large" : "json_too_large", max);
   const bytes = await collect(request, max, asMultipart ? "body_too_large" : "json_too_large");
@@ -83,7 +86,11 @@ const tooLarge = (code: "body_too_large" | "json_too_large", max: number): Gatew
   new GatewayError(code, [String(max)], { headers: [["connection", "close"]] });
 
 /** Reads the whole body. Throws when it is larger than `bytesMax` or the client goes away. */
-function collect(request: IncomingMessage, bytesMax: number, code: "body_too_large" | "json_too_large"): Promise<Buffer> {
+function collect(
+  request: IncomingMessage,
+  bytesMax: number,
+  code: "body_too_large" | "json_too_large",
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -98,7 +105,9 @@ function collect(request: IncomingMessage, bytesMax: number, code: "body_too_lar
       chunks.push(chunk);
     });
     request.once("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)));
-    request.once("error", (cause) => reject(new GatewayError("malformed_http", ["the body did not arrive whole"], { cause })));
+    request.once("error", (cause) =>
+      reject(new GatewayError("malformed_http", ["the body did not arrive whole"], { cause })),
+    );
     request.once("close", () => {
       if (!request.complete) reject(refuse("malformed_http", "the body did not arrive whole"));
     });
@@ -113,7 +122,11 @@ function scannedJson(bytes: Buffer): RequestBody {
   } catch (fault) {
     if (!(fault instanceof JsonFault)) throw fault;
     const where = fault.path === "" ? `at byte ${fault.offset}` : `at ${fault.path}, byte ${fault.offset}`;
-    throw new GatewayError(fault.code === "duplicate_key" ? "duplicate_key" : "invalid_json", [`${fault.message} (${where})`], { cause: fault });
+    throw new GatewayError(
+      fault.code === "duplicate_key" ? "duplicate_key" : "invalid_json",
+      [`${fault.message} (${where})`],
+      { cause: fault },
+    );
   }
 }
 
@@ -133,7 +146,8 @@ function wishes(match: PathMatch, body: RequestBody): { model: string; streamed:
   if (body.kind === "json") {
     const root = body.document.root;
     const stream = root.get("stream");
-    if (stream && stream.kind !== "true" && stream.kind !== "false" && stream.kind !== "null") throw typed("stream", "a boolean");
+    if (stream && stream.kind !== "true" && stream.kind !== "false" && stream.kind !== "null")
+      throw typed("stream", "a boolean");
     const speech = match.endpoint.stream === "speech" && root.get("stream_format")?.string() === "sse";
     return { model: modelIn(match, root.get("model")), streamed: streams && (stream?.kind === "true" || speech) };
   }
@@ -161,4 +175,5 @@ function modelIn(match: PathMatch, value: { kind: string; string(): string | und
 }
 
 /** A member of the wrong type. */
-export const typed = (field: string, want: string): GatewayError => new GatewayError("invalid_type", [field, want], { param: field });
+export const typed = (field: string, want: string): GatewayError =>
+  new GatewayError("invalid_type", [field, want], { param: field });

@@ -69,7 +69,11 @@ function checkPrices(planned: readonly PlannedClaim[], exchange: Shaped, model: 
 }
 
 /** undefined: the store is away and every quota that applies allows that. */
-async function reserve(deps: AdmitDeps, exchange: Shaped, planned: readonly PlannedClaim[]): Promise<ReserveResult | undefined> {
+async function reserve(
+  deps: AdmitDeps,
+  exchange: Shaped,
+  planned: readonly PlannedClaim[],
+): Promise<ReserveResult | undefined> {
   const { estimate } = exchange;
   const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output === "Cap");
   const min = flexible ? Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices : estimate.outputTokens;
@@ -86,12 +90,17 @@ async function reserve(deps: AdmitDeps, exchange: Shaped, planned: readonly Plan
     const denies = planned.find((p) => p.quota.mode === "Enforce" && p.quota.failurePolicy === "Deny");
     deps.metrics.quotaUnenforced(denies ? "denied" : "allowed");
     // 1 to 5 s, spread, so that all sidecars do not come back at once
-    if (denies) throw new GatewayError("quota_store_unavailable", [], { cause, retryAfterMs: 1000 + Math.floor(deps.random() * 4000) });
+    if (denies)
+      throw new GatewayError("quota_store_unavailable", [], {
+        cause,
+        retryAfterMs: 1000 + Math.floor(deps.random() * 4000),
+      });
     return undefined;
   }
 }
 
-const leaseOf = (planned: readonly PlannedClaim[]): number => Math.min(...planned.map((p) => p.quota.reservation.leaseMs));
+const leaseOf = (planned: readonly PlannedClaim[]): number =>
+  Math.min(...planned.map((p) => p.quota.reservation.leaseMs));
 
 function refused(deps: AdmitDeps, planned: readonly PlannedClaim[], result: ReserveResult): GatewayError {
   for (const [i, p] of planned.entries()) {
@@ -101,7 +110,13 @@ function refused(deps: AdmitDeps, planned: readonly PlannedClaim[], result: Rese
 }
 
 /** Keeps the hold alive while the request runs, and settles or releases it when it ends. */
-function holdUntilEnd(deps: AdmitDeps, exchange: Shaped, planned: readonly PlannedClaim[], result: ReserveResult, model: ModelConfig): void {
+function holdUntilEnd(
+  deps: AdmitDeps,
+  exchange: Shaped,
+  planned: readonly PlannedClaim[],
+  result: ReserveResult,
+  model: ModelConfig,
+): void {
   const namespace = exchange.identity.namespace;
   const held = { input: exchange.estimate.inputTokens, output: result.outputGranted };
   for (const [i, p] of planned.entries()) {
@@ -111,12 +126,21 @@ function holdUntilEnd(deps: AdmitDeps, exchange: Shaped, planned: readonly Plann
   exchange.onEnd((ending) => {
     deps.leases.drop(exchange.id);
     if (ending.outcome === "refused") deps.settler.release(namespace, exchange.id);
-    else deps.settler.settle({ namespace, holdId: exchange.id, amounts: planned.map((p) => actualAmount(p, ending, held, model)) });
+    else
+      deps.settler.settle({
+        namespace,
+        holdId: exchange.id,
+        amounts: planned.map((p) => actualAmount(p, ending, held, model)),
+      });
   });
 }
 
 /** The cap that keeps the output within what was held; absent when the client's own maximum does, or no quota counts output. */
-function capToSend(exchange: Shaped, planned: readonly PlannedClaim[], result: ReserveResult | undefined): number | undefined {
+function capToSend(
+  exchange: Shaped,
+  planned: readonly PlannedClaim[],
+  result: ReserveResult | undefined,
+): number | undefined {
   const { estimate } = exchange;
   if (estimate.capAsked) return undefined;
   const counted = planned.some((p) => (p.claim.perOutput ?? 0) > 0 && p.quota.reservation.output === "Cap");
@@ -124,7 +148,11 @@ function capToSend(exchange: Shaped, planned: readonly PlannedClaim[], result: R
   return estimate.capWanted ? estimate.outputCap : undefined;
 }
 
-async function lookUp(deps: AdmitDeps, plan: CachePlan, exchange: Shaped): Promise<(CachedAnswer & { ageMs: number; ttlMs: number }) | undefined> {
+async function lookUp(
+  deps: AdmitDeps,
+  plan: CachePlan,
+  exchange: Shaped,
+): Promise<(CachedAnswer & { ageMs: number; ttlMs: number }) | undefined> {
   try {
     const entry = await deps.cacheStore.get(exchange.identity.namespace, plan.name);
     const answer = entry && deps.seal.open(plan.name, entry);

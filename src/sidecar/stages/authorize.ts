@@ -8,7 +8,8 @@ import type { Stage } from "../stage.ts";
 type Match = RuleConfig["matches"][number];
 
 const modelFits = (match: Match, model: string): boolean =>
-  match.models.length === 0 || match.models.some((m) => (m.type === "Exact" ? m.value === model : model.startsWith(m.value)));
+  match.models.length === 0 ||
+  match.models.some((m) => (m.type === "Exact" ? m.value === model : model.startsWith(m.value)));
 
 /** Whether the rule opens the endpoint for the model; "" for endpoints without one. */
 export const ruleAllows = (rule: RuleConfig, endpoint: EndpointName, model: string): boolean =>

@@ -1,8 +1,9 @@
 /** Answers from the cache: as JSON or as a stream, as this request asks, whatever the stored form is. */
+
+import type { StreamFormat } from "../../openai/endpoints.ts";
 import type { CachedAnswer } from "../cache/seal.ts";
 import { refuse } from "../errors.ts";
 import type { Shaped } from "../exchange.ts";
-import type { StreamFormat } from "../../openai/endpoints.ts";
 import { jsonToSse, sseToJson, sseToSse } from "../replay/replay.ts";
 import { sendWhole } from "../reply.ts";
 
@@ -13,7 +14,12 @@ export function sendCached(exchange: Shaped, found: CachedAnswer & { ageMs: numb
   const bytes = format === undefined ? found.bytes : rendered(format, found, form, !exchange.stripUsage);
   if (bytes === undefined) throw refuse("internal_error");
   exchange.end({ outcome: "hit", status: 200, usage: found.usage });
-  const type = form === "sse" ? "text/event-stream; charset=utf-8" : found.kind === "json" ? found.contentType : "application/json";
+  const type =
+    form === "sse"
+      ? "text/event-stream; charset=utf-8"
+      : found.kind === "json"
+        ? found.contentType
+        : "application/json";
   const about: [string, string][] = [
     ["content-type", type],
     ["age", String(Math.floor(found.ageMs / 1000))],
@@ -23,7 +29,14 @@ export function sendCached(exchange: Shaped, found: CachedAnswer & { ageMs: numb
 }
 
 /** The stored answer in the form that is asked for; undefined when it cannot be rendered so. */
-function rendered(format: StreamFormat, found: CachedAnswer, form: "json" | "sse", includeUsage: boolean): Buffer | undefined {
+function rendered(
+  format: StreamFormat,
+  found: CachedAnswer,
+  form: "json" | "sse",
+  includeUsage: boolean,
+): Buffer | undefined {
   if (form === "json") return found.kind === "json" ? found.bytes : sseToJson(format, found.bytes);
-  return found.kind === "sse" ? sseToSse(format, found.bytes, { includeUsage }) : jsonToSse(format, found.bytes, { includeUsage });
+  return found.kind === "sse"
+    ? sseToSse(format, found.bytes, { includeUsage })
+    : jsonToSse(format, found.bytes, { includeUsage });
 }

@@ -6,9 +6,9 @@ import type { RuleConfig } from "../../config/contract.ts";
 import { type GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
 import { spliceJson } from "../json/splice.ts";
+import type { SidecarMetrics } from "../metrics.ts";
 import { spliceMultipart } from "../multipart/splice.ts";
 import { forwardedQuery } from "../openai/paths.ts";
-import type { SidecarMetrics } from "../metrics.ts";
 import type { Handler } from "../stage.ts";
 import { attempt } from "../upstream/attempt.ts";
 import { type Backend, credentialHeaders, targetEdits, upstreamPath } from "../upstream/dialect.ts";
@@ -31,7 +31,11 @@ export const call = (deps: CallDeps): Handler<Admitted> => {
   return async (exchange) => {
     const { rule } = exchange;
     const query = forwardedQuery(exchange.query);
-    const targets = orderTargets(targetsByRule.get(rule) ?? [], { pinned: isPinned(exchange), rests: deps.rests, random: deps.random });
+    const targets = orderTargets(targetsByRule.get(rule) ?? [], {
+      pinned: isPinned(exchange),
+      rests: deps.rests,
+      random: deps.random,
+    });
     const tries = Math.min(targets.length, exchange.body.kind === "raw" ? 1 : 1 + rule.retry.attempts);
     let last: GatewayError = refuse("upstream_connect_failed", "no backend of this rule can be called");
     for (let i = 0; i < tries; i++) {
@@ -59,7 +63,12 @@ function isPinned(exchange: Admitted): boolean {
   return ["previous_response_id", "conversation"].some((key) => (root.get(key)?.kind ?? "null") !== "null");
 }
 
-function callTarget(deps: CallDeps, exchange: Admitted, target: Target, options: { query: string; mayFailOver: boolean }) {
+function callTarget(
+  deps: CallDeps,
+  exchange: Admitted,
+  target: Target,
+  options: { query: string; mayFailOver: boolean },
+) {
   const { backend } = target;
   const model = target.model ?? exchange.model;
   const { timeouts } = exchange.rule;
@@ -72,7 +81,8 @@ function callTarget(deps: CallDeps, exchange: Admitted, target: Target, options:
   const { body, contentType } = bodyFor(exchange, backend, model);
   const headers = forwardedRequestHeaders(exchange.request.rawHeaders, exchange.request.headers.connection);
   headers.push(...credentialHeaders(backend), "accept-encoding", "identity");
-  if (contentType !== undefined && exchange.request.headers["content-type"] === undefined) headers.push("content-type", contentType);
+  if (contentType !== undefined && exchange.request.headers["content-type"] === undefined)
+    headers.push("content-type", contentType);
   return attempt({
     exchange,
     pool: deps.pools.get(backend.origin, timeouts.connectMs),
@@ -86,7 +96,8 @@ function callTarget(deps: CallDeps, exchange: Admitted, target: Target, options:
 
 /** A body that is piped through keeps its declared length. */
 function withLength(headers: string[], exchange: Admitted): string[] {
-  if (exchange.body.kind === "raw" && exchange.body.length !== undefined) headers.push("content-length", String(exchange.body.length));
+  if (exchange.body.kind === "raw" && exchange.body.length !== undefined)
+    headers.push("content-length", String(exchange.body.length));
   return headers;
 }
 
@@ -101,7 +112,10 @@ function bodyFor(exchange: Admitted, backend: Backend, model: string) {
   const { body } = exchange;
   if (body.kind === "json") {
     const edits = targetEdits(backend, exchange, model);
-    return { body: edits.length === 0 ? body.bytes : spliceJson(body.document, edits), contentType: "application/json" };
+    return {
+      body: edits.length === 0 ? body.bytes : spliceJson(body.document, edits),
+      contentType: "application/json",
+    };
   }
   if (body.kind === "multipart") {
     const keeps = model === exchange.model && exchange.match.deployment === undefined;

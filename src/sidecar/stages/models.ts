@@ -13,10 +13,25 @@ const modelObject = (id: string): object => ({ id, object: "model", created: cre
 
 /** Models that the rules name, and those of the price table that a Prefix opens; sorted. */
 export function allowedModels(route: RouteConfig): string[] {
-  const named = route.rules.flatMap((rule) => rule.matches.flatMap((match) => match.models.filter((m) => m.type === "Exact").map((m) => m.value)));
+  const named = route.rules.flatMap((rule) =>
+    rule.matches.flatMap((match) => match.models.filter((m) => m.type === "Exact").map((m) => m.value)),
+  );
   const candidates = new Set([...named, ...Object.keys(route.models)]);
-  const inference = ["ChatCompletions", "Responses", "Completions", "Embeddings", "Moderations", "ImagesGenerations", "ImagesEdits", "AudioSpeech", "AudioTranscriptions", "AudioTranslations"] as const;
-  return [...candidates].filter((model) => route.rules.some((rule) => inference.some((endpoint) => ruleAllows(rule, endpoint, model)))).sort();
+  const inference = [
+    "ChatCompletions",
+    "Responses",
+    "Completions",
+    "Embeddings",
+    "Moderations",
+    "ImagesGenerations",
+    "ImagesEdits",
+    "AudioSpeech",
+    "AudioTranscriptions",
+    "AudioTranslations",
+  ] as const;
+  return [...candidates]
+    .filter((model) => route.rules.some((rule) => inference.some((endpoint) => ruleAllows(rule, endpoint, model))))
+    .sort();
 }
 
 /** Ends requests to the Models endpoint, hands all others on. */

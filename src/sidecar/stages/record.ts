@@ -7,7 +7,7 @@ import type { RouteConfig } from "../../config/contract.ts";
 import { GatewayError } from "../errors.ts";
 import type { Admitted, Ending, Exchange } from "../exchange.ts";
 import type { SidecarMetrics } from "../metrics.ts";
-import { AuditUnavailable, type AuditSink } from "../ports/audit-sink.ts";
+import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
 import type { Stage } from "../stage.ts";
 
 export interface RecordDeps {
@@ -49,7 +49,8 @@ export const record =
     } catch (cause) {
       if (!(cause instanceof AuditUnavailable)) throw cause;
       deps.metrics.auditFailed();
-      if (deps.route.audit.onFailure === "Deny") throw new GatewayError("audit_unavailable", [], { cause, retryAfterMs: 1000 });
+      if (deps.route.audit.onFailure === "Deny")
+        throw new GatewayError("audit_unavailable", [], { cause, retryAfterMs: 1000 });
     }
     return next(exchange);
   };

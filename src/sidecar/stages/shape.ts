@@ -51,7 +51,8 @@ class Wish {
     const { overrides, defaults } = this.#rule.request;
     const value = key in overrides ? overrides[key] : (this.#sent(key) ?? defaults[key]);
     if (value === undefined || value === null) return undefined;
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) throw typed(key, `an integer of at least ${min}`);
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min)
+      throw typed(key, `an integer of at least ${min}`);
     return value;
   }
   #sent(key: string): unknown {
@@ -63,7 +64,8 @@ class Wish {
 function checkBytes(exchange: Authorized): void {
   const { body, rule } = exchange;
   const limits = rule.request.limits;
-  if (body.kind === "json" && body.bytes.length > limits.jsonBytes) throw refuse("json_too_large", String(limits.jsonBytes));
+  if (body.kind === "json" && body.bytes.length > limits.jsonBytes)
+    throw refuse("json_too_large", String(limits.jsonBytes));
   const bytes = body.kind === "raw" ? (body.length ?? 0) : body.kind === "none" ? 0 : body.bytes.length;
   if (bytes > limits.bodyBytes) throw refuse("body_too_large", String(limits.bodyBytes));
 }
@@ -91,7 +93,9 @@ function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estim
     throw refuse("output_over_limit", String(asked), String(limits.outputTokens));
   }
   const producesText = ["Embeddings", "Moderations"].includes(exchange.match.endpoint.name) === false;
-  const cap = producesText ? (asked ?? Math.min(limits.outputTokens ?? model.outputTokensMax, model.outputTokensMax)) : 0;
+  const cap = producesText
+    ? (asked ?? Math.min(limits.outputTokens ?? model.outputTokensMax, model.outputTokensMax))
+    : 0;
   const metered = exchange.match.endpoint.metered === "usage";
   return {
     inputTokens: metered ? input.upperTokens : 0,
@@ -109,7 +113,8 @@ function choicesOf(exchange: Authorized, wish: Wish): number {
   if (!["ChatCompletions", "Completions", "ImagesGenerations"].includes(name)) return 1;
   const n = wish.integer("n", 1) ?? 1;
   const prompts = name === "Completions" ? wish.member("prompt") : undefined;
-  const lists = prompts?.kind === "array" && [...prompts.items()].some((item) => item.kind !== "number") ? prompts.length : 1;
+  const lists =
+    prompts?.kind === "array" && [...prompts.items()].some((item) => item.kind !== "number") ? prompts.length : 1;
   return Math.max(n, name === "Completions" ? (wish.integer("best_of", 1) ?? 1) : 1) * Math.max(1, lists);
 }
 
@@ -127,14 +132,19 @@ function ruleEdits(exchange: Authorized, wish: Wish): JsonEdit[] {
   const { defaults, overrides, systemPrompt } = exchange.rule.request;
   const edits: JsonEdit[] = [];
   for (const [key, value] of Object.entries(defaults)) {
-    if (!(key in overrides) && wish.member(key) === undefined && key !== "stream_options") edits.push(set([key], value));
+    if (!(key in overrides) && wish.member(key) === undefined && key !== "stream_options")
+      edits.push(set([key], value));
   }
   for (const [key, value] of Object.entries(overrides)) if (key !== "stream_options") edits.push(set([key], value));
   if (systemPrompt !== undefined) edits.push(...systemPromptEdit(exchange, systemPrompt));
   return edits;
 }
 
-const set = (path: (string | number)[], value: unknown): JsonEdit => ({ op: "set", path, value: JSON.stringify(value) });
+const set = (path: (string | number)[], value: unknown): JsonEdit => ({
+  op: "set",
+  path,
+  value: JSON.stringify(value),
+});
 
 function systemPromptEdit(exchange: Authorized, systemPrompt: string): JsonEdit[] {
   if (exchange.body.kind !== "json") return [];

@@ -49,11 +49,18 @@ export const checkCounter = (namespace: string, counter: string, window: WindowS
 export const checkReserve = (request: ReserveRequest): void => {
   checkNames(request.namespace, request.holdId);
   assert(isUnits(request.leaseMs) && request.leaseMs >= 1 && request.leaseMs <= leaseMsMax, "a lease is 1 ms to 1 h");
-  const { claims } = request;
+  const { claims, output } = request;
+  if (output !== undefined) {
+    const { wanted, min, step = 1 } = output;
+    assert(isUnits(wanted) && isUnits(min) && min <= wanted, "output is wanted and least, integers in this order");
+    assert(isUnits(step) && step >= 1, "a step of output is a positive integer");
+  }
   assert(claims.length <= claimsMax, "too many claims");
   for (const [index, claim] of claims.entries()) {
     checkCounter(request.namespace, claim.counter, claim.window);
     assert(isUnits(claim.max) && isUnits(claim.amount), "amounts and limits are integers from 0 to 2^53-1");
+    const perOutput = claim.perOutput ?? 0;
+    assert(Number.isFinite(perOutput) && perOutput >= 0, "units for each token of output are 0 or more");
     for (let other = 0; other < index; other++) {
       assert(claims[other]?.counter !== claim.counter, "the counters of a reservation are all different");
     }

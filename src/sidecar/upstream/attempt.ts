@@ -92,7 +92,11 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#request.exchange.call.sent = true;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
     if (status < 200 || this.#settled) return;
     const { exchange, mayFailOver } = this.#request;
     exchange.call.upstreamStatus = status;
@@ -132,7 +136,8 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       return new StreamSink({ exchange, head, flow, done, format: endpoint.stream });
     }
     const isText = head.mediaType.startsWith("text/") && head.mediaType !== "text/html";
-    if (endpoint.answer === "binary" || (isText && endpoint.body === "multipart")) return new PipeSink({ exchange, head, flow, done, length });
+    if (endpoint.answer === "binary" || (isText && endpoint.body === "multipart"))
+      return new PipeSink({ exchange, head, flow, done, length });
     return new JsonSink({ exchange, head, flow, done });
   }
 
@@ -148,7 +153,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       this.#sink?.data(chunk);
     });
     decoder.on("end", () => this.#sink?.end());
-    decoder.on("error", (cause) => this.#refuse(new GatewayError("upstream_invalid_answer", ["its compression is broken"], { cause })));
+    decoder.on("error", (cause) =>
+      this.#refuse(new GatewayError("upstream_invalid_answer", ["its compression is broken"], { cause })),
+    );
     decoder.on("drain", () => this.#controller?.resume());
   }
 
@@ -214,10 +221,13 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 }
 
-const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value.join(", ") : value);
+const one = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value.join(", ") : value;
 
 function headOf(status: number, headers: Record<string, string | string[] | undefined>, raw: unknown): AnswerHead {
-  const list = Array.isArray(raw) ? (raw as (Buffer | string)[]) : Object.entries(headers).flatMap(([k, v]) => [k, one(v) ?? ""]); // undici: flat list of buffers
+  const list = Array.isArray(raw)
+    ? (raw as (Buffer | string)[])
+    : Object.entries(headers).flatMap(([k, v]) => [k, one(v) ?? ""]); // undici: flat list of buffers
   const type = one(headers["content-type"]) ?? "";
   const mark = type.indexOf(";");
   return {

@@ -1,6 +1,7 @@
 /** Undoes a compression that nobody asked for: `accept-encoding: identity` is always sent, some providers do it all the same. */
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
+
 import type { Transform } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 
 /** Decoded bytes for each compressed byte, beyond which an answer is taken for a bomb; text compresses 3 to 20 times. */
 export const decodedRatioMax = 200;

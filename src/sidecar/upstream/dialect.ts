@@ -1,6 +1,7 @@
 /** How a backend wants to be spoken to: URL, credential headers, and the edits that its kind of API needs. */
-import type { BackendConfig } from "../../config/contract.ts";
+
 import type { Secret } from "../../base/secret.ts";
+import type { BackendConfig } from "../../config/contract.ts";
 import type { Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
 
@@ -48,7 +49,11 @@ export function credentialHeaders(backend: Backend): string[] {
 }
 
 /** The body's edits for this backend: the model it knows, the cap under the name it takes, usage where it can report it. */
-export function targetEdits(backend: Backend, exchange: Shaped & { sendOutputCap: number | undefined }, model: string): JsonEdit[] {
+export function targetEdits(
+  backend: Backend,
+  exchange: Shaped & { sendOutputCap: number | undefined },
+  model: string,
+): JsonEdit[] {
   const body = exchange.body;
   if (body.kind !== "json") return [];
   const edits = exchange.edits.filter((edit) => !(edit.path[0] === "stream_options" && !takesStreamOptions(backend)));
@@ -62,7 +67,8 @@ export function targetEdits(backend: Backend, exchange: Shaped & { sendOutputCap
   return edits;
 }
 
-const takesStreamOptions = (backend: Backend): boolean => !isDated(backend) || backend.apiVersion >= azureStreamOptionsSince;
+const takesStreamOptions = (backend: Backend): boolean =>
+  !isDated(backend) || backend.apiVersion >= azureStreamOptionsSince;
 
 function capMember(backend: Backend, path: string): string | undefined {
   if (path === "/responses") return "max_output_tokens";

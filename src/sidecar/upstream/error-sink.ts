@@ -44,7 +44,9 @@ export class ErrorSink implements AnswerSink {
         new GatewayError("upstream_error", [String(status)], {
           status,
           retry: status === 408 || status === 409 || status === 429 || status >= 500,
-          headers: headers.filter(([name]) => name === "retry-after" || name === "retry-after-ms" || name === "x-request-id"),
+          headers: headers.filter(
+            ([name]) => name === "retry-after" || name === "retry-after-ms" || name === "x-request-id",
+          ),
         }),
       );
       return;
@@ -80,6 +82,8 @@ function retryHeaders(headers: AnswerHead["headers"], code: string): (readonly [
   const hopeless = moneyCodes.includes(code) || seconds > retryAfterSecondsMax;
   const fixed = headers
     .filter(([name]) => !(hopeless && name === "x-should-retry"))
-    .map(([name, value]): readonly [string, string] => (name === "retry-after" && seconds === 0 ? [name, "1"] : [name, value]));
+    .map(([name, value]): readonly [string, string] =>
+      name === "retry-after" && seconds === 0 ? [name, "1"] : [name, value],
+    );
   return hopeless ? [...fixed, ["x-should-retry", "false"]] : fixed;
 }

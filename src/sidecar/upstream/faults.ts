@@ -25,7 +25,10 @@ const codeOf = (cause: unknown): string => {
 export const isUnsent = (cause: unknown, sent: boolean): boolean => !sent || connectCodes.has(codeOf(cause));
 
 /** Translates a fault of the connection. `answering`: the answer's head had come. */
-export function upstreamFault(cause: unknown, options: { timeouts: Timeouts; sent: boolean; answering: boolean }): GatewayError {
+export function upstreamFault(
+  cause: unknown,
+  options: { timeouts: Timeouts; sent: boolean; answering: boolean },
+): GatewayError {
   const { timeouts, answering } = options;
   const code = codeOf(cause);
   const make = (row: ErrorCode, ...words: string[]): GatewayError => new GatewayError(row, words, { cause });
@@ -34,7 +37,11 @@ export function upstreamFault(cause: unknown, options: { timeouts: Timeouts; sen
   if (code === "UND_ERR_BODY_TIMEOUT") return make("upstream_idle_timeout", String(timeouts.idleMs));
   if (code === "UND_ERR_HEADERS_OVERFLOW") return make("upstream_too_large", "its headers");
   if (connectCodes.has(code)) return make("upstream_connect_failed", code);
-  if (!options.sent) return make("upstream_connect_failed", /CERT|TLS|SSL|ALTNAME/.test(code) ? `TLS, ${code}` : code || "connection failed");
+  if (!options.sent)
+    return make(
+      "upstream_connect_failed",
+      /CERT|TLS|SSL|ALTNAME/.test(code) ? `TLS, ${code}` : code || "connection failed",
+    );
   if (code.startsWith("HPE_")) return make("upstream_invalid_answer", "it is not HTTP");
   return make(answering ? "upstream_truncated" : "upstream_reset");
 }

@@ -34,7 +34,16 @@ const requestDropped = new Set([
 const requestDroppedPrefixes = ["x-sidegate-", "x-forwarded-"];
 
 /** Never sent back: framing that we make anew, cookies, and what would redirect the client's later calls. */
-const responseDropped = new Set([...hopByHop, "content-length", "content-encoding", "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "clear-site-data"]);
+const responseDropped = new Set([
+  ...hopByHop,
+  "content-length",
+  "content-encoding",
+  "set-cookie",
+  "set-cookie2",
+  "alt-svc",
+  "strict-transport-security",
+  "clear-site-data",
+]);
 const responseDroppedPrefixes = ["x-sidegate-"];
 
 /** Remembers the decision for each spelling of a name; bounded, since clients choose names. */
@@ -61,7 +70,8 @@ const responseNames = new NameFilter(responseDropped, responseDroppedPrefixes);
 
 /** The client's headers that travel on, as a flat list. Fields that `Connection` nominates stay behind. */
 export function forwardedRequestHeaders(raw: readonly string[], connection: string | undefined): string[] {
-  const nominated = connection === undefined || connection === "keep-alive" || connection === "close" ? undefined : namesIn(connection);
+  const nominated =
+    connection === undefined || connection === "keep-alive" || connection === "close" ? undefined : namesIn(connection);
   const headers: string[] = [];
   for (let i = 0; i < raw.length; i += 2) {
     const name = requestNames.pass(raw[i] ?? "");
@@ -82,4 +92,10 @@ export function forwardedResponseHeaders(raw: readonly (Buffer | string)[]): [st
   return headers;
 }
 
-const namesIn = (connection: string): Set<string> => new Set(connection.toLowerCase().split(",", 32).map((name) => name.trim()));
+const namesIn = (connection: string): Set<string> =>
+  new Set(
+    connection
+      .toLowerCase()
+      .split(",", 32)
+      .map((name) => name.trim()),
+  );

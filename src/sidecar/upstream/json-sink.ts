@@ -87,5 +87,7 @@ function usageIn(bytes: Buffer): Usage | undefined {
 }
 
 function textIn(bytes: Buffer): string | undefined {
-  return bytes.length > 2 && bytes.length <= 258 && bytes[0] === 0x22 ? bytes.toString("utf8", 1, bytes.length - 1) : undefined;
+  return bytes.length > 2 && bytes.length <= 258 && bytes[0] === 0x22
+    ? bytes.toString("utf8", 1, bytes.length - 1)
+    : undefined;
 }

@@ -10,14 +10,24 @@ export class PipeSink implements AnswerSink {
   readonly #head: AnswerHead;
   readonly #flow: Flow;
   readonly #done: () => void;
-  constructor(options: { exchange: Admitted; head: AnswerHead; flow: Flow; done: () => void; length: string | undefined }) {
+  constructor(options: {
+    exchange: Admitted;
+    head: AnswerHead;
+    flow: Flow;
+    done: () => void;
+    length: string | undefined;
+  }) {
     this.#exchange = options.exchange;
     this.#head = options.head;
     this.#flow = options.flow;
     this.#done = options.done;
     const { response } = options.exchange;
     const length: [string, string][] = options.length === undefined ? [] : [["content-length", options.length]];
-    if (isOpen(response)) response.writeHead(options.head.status, flatHeaders(options.head.headers, options.exchange.answerHeaders, length));
+    if (isOpen(response))
+      response.writeHead(
+        options.head.status,
+        flatHeaders(options.head.headers, options.exchange.answerHeaders, length),
+      );
   }
   data(chunk: Buffer): void {
     const { response } = this.#exchange;

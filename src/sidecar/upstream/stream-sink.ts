@@ -2,13 +2,14 @@
  * Takes an event stream: whole events go on as they come, byte for byte; usage is read on the way; the exchange is settled at
  * the terminal event; every abnormal end becomes an error frame that both official SDKs raise.
  */
+
+import type { StreamFormat } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import type { Admitted, Ending } from "../exchange.ts";
-import type { StreamFormat } from "../../openai/endpoints.ts";
-import { textBytesPerToken } from "../openai/estimate.ts";
 import { errorFrame } from "../openai/error-frame.ts";
-import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
+import { textBytesPerToken } from "../openai/estimate.ts";
 import type { StreamMeter } from "../openai/meter.ts";
+import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
 import { createStreamMeter } from "../openai/stream-meter.ts";
 import { isCacheable } from "../replay/cacheable.ts";
 import { flatHeaders, isOpen } from "../reply.ts";
@@ -62,6 +63,7 @@ export class StreamSink implements AnswerSink {
       this.#write(this.#splitter.push(chunk));
     } catch (fault) {
       if (!(fault instanceof EventTooLarge)) throw fault;
+      this.#write(fault.forward);
       this.#flow.abort();
       this.fail(new GatewayError("upstream_too_large", ["one event"], { cause: fault }));
     }
@@ -103,7 +105,9 @@ export class StreamSink implements AnswerSink {
       this.#state(this.#exchange.abortReason === "client" ? "aborted" : "failed", error.code);
       const { message, type, code, param } = error;
       if (isOpen(this.#exchange.response)) {
-        this.#exchange.response.write(errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber));
+        this.#exchange.response.write(
+          errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber),
+        );
       }
     }
     this.#close();

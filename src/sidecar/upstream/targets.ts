@@ -34,13 +34,17 @@ export function targetsOf(rule: RuleConfig, backends: ReadonlyMap<string, Backen
   const targets: Target[] = [];
   for (const ref of rule.backendRefs) {
     const backend = backends.get(ref.name);
-    if (backend && ref.weight > 0) targets.push({ backend, model: ref.model, priority: ref.priority, weight: ref.weight });
+    if (backend && ref.weight > 0)
+      targets.push({ backend, model: ref.model, priority: ref.priority, weight: ref.weight });
   }
   return targets.sort((a, b) => a.priority - b.priority);
 }
 
 /** The order in which to try them. `pinned`: state lives at the first one, so there is no other. */
-export function orderTargets(targets: readonly Target[], options: { pinned: boolean; rests: Rests; random: () => number }): Target[] {
+export function orderTargets(
+  targets: readonly Target[],
+  options: { pinned: boolean; rests: Rests; random: () => number },
+): Target[] {
   if (targets.length <= 1 || options.pinned) return targets.slice(0, 1);
   const left = [...targets];
   const ordered: Target[] = [];

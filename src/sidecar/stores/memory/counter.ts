@@ -1,4 +1,4 @@
-import type { ClaimState, WindowSpec } from "../../ports/quota-store.ts";
+import type { Claim, ClaimState, WindowSpec } from "../../ports/quota-store.ts";
 import { slidingSlots, slotMsOf, unitsMax } from "../claims.ts";
 
 /** One counter: units by the slot they were charged in. The same arithmetic as reserve.lua; the contract suite compares them. */
@@ -45,18 +45,21 @@ export const usedOf = (counter: Counter, span: Span): number => {
   return Math.min(used, unitsMax);
 };
 
-/** How a claim for `amount` stands when `used` units are taken and nothing more is held. */
-export const judge = (
-  counter: Counter,
-  span: Span,
-  claim: { readonly window: WindowSpec; readonly max: number; readonly amount: number },
-  nowMs: number,
-): ClaimState => {
-  const used = usedOf(counter, span);
+/** A counter as a claim meets it. */
+export interface Meeting {
+  readonly claim: Claim;
+  readonly counter: Counter;
+  readonly span: Span;
+  /** Charged and held before this claim. */
+  readonly used: number;
+}
+
+/** Whether `amount` is too much for a claim, and when it would fit. */
+export const judge = ({ claim, counter, span, used }: Meeting, amount: number, nowMs: number): ClaimState => {
   const resetMs = resetMsOf(counter, span, claim.window, nowMs);
-  const surplus = claim.amount - (claim.max - used);
+  const surplus = amount - (claim.max - used);
   if (surplus <= 0) return { used, resetMs, exceeded: false, retryAfterMs: 0 };
-  if (claim.amount > claim.max) return { used, resetMs, exceeded: true, retryAfterMs: Number.POSITIVE_INFINITY };
+  if (amount > claim.max) return { used, resetMs, exceeded: true, retryAfterMs: Number.POSITIVE_INFINITY };
   if (claim.window.type !== "Sliding") return { used, resetMs, exceeded: true, retryAfterMs: resetMs };
   const frees = (slotThatFrees(counter, span, surplus) + slidingSlots + 1) * slotMsOf(claim.window);
   return { used, resetMs, exceeded: true, retryAfterMs: frees - nowMs };

@@ -11,7 +11,8 @@ import type {
 } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { checkAmounts, checkCounter, checkNames, checkReserve } from "../claims.ts";
-import { type Counter, charge, correct, judge, resetMsOf, spanOf, usedOf } from "./counter.ts";
+import { type Counter, charge, correct, judge, type Meeting, resetMsOf, spanOf, usedOf } from "./counter.ts";
+import { amountFor, grantOutput } from "./grant.ts";
 import { type HeldAmount, type Hold, Holds } from "./holds.ts";
 
 /** Default bound of counters, and of live holds: about 50 MB at the worst. */
@@ -51,26 +52,26 @@ class MemoryQuotaStore implements QuotaStore {
     if (first !== undefined) return first.result;
 
     const nowMs = this.#clock.nowMs();
-    const judged = claims.map((claim) => {
-      const name = counterName(namespace, claim.counter, claim.window);
-      const counter = this.#counters.get(name) ?? { slots: new Map(), endsMs: 0 };
-      const span = spanOf(claim.window, nowMs);
-      return { claim, name, counter, span, state: judge(counter, span, claim, nowMs) };
+    const met = claims.map((claim) => this.#meet(namespace, claim, nowMs));
+    const outputGranted = grantOutput(request.output, met);
+    const judged = met.map((meeting) => {
+      const amount = amountFor(meeting.claim, outputGranted);
+      return { ...meeting, amount, state: judge(meeting, amount, nowMs) };
     });
     if (judged.some(({ claim, state }) => claim.enforced && state.exceeded)) {
-      return { admitted: false, claims: judged.map(({ state }) => state) };
+      return { admitted: false, outputGranted: 0, claims: judged.map(({ state }) => state) };
     }
 
     this.#makeRoom(judged.map(({ name }) => name));
     const amounts: HeldAmount[] = [];
     const states: ClaimState[] = [];
-    for (const { claim, name, counter, span, state } of judged) {
+    for (const { claim, name, counter, span, state, amount } of judged) {
       this.#counters.set(name, counter);
-      const amount = charge(counter, span, claim.amount);
-      amounts.push({ counter: name, slot: span.slot, amount, isConcurrency: claim.window.type === "Concurrency" });
-      states.push({ ...state, used: state.used + amount, resetMs: resetMsOf(counter, span, claim.window, nowMs) });
+      const added = charge(counter, span, amount);
+      amounts.push({ counter: name, slot: span.slot, amount: added, isConcurrency: claim.window.type === "Concurrency" });
+      states.push({ ...state, used: state.used + added, resetMs: resetMsOf(counter, span, claim.window, nowMs) });
     }
-    const result = { admitted: true, claims: states };
+    const result = { admitted: true, outputGranted, claims: states };
     this.#holds.add(holdName, { endsMs: this.#clock.monotonicMs() + request.leaseMs, amounts, result });
     return result;
   }
@@ -121,6 +122,13 @@ class MemoryQuotaStore implements QuotaStore {
   async liveHolds(namespace: string): Promise<number> {
     this.#holds.expire(this.#clock.monotonicMs());
     return this.#holds.count(`${namespace}/`);
+  }
+
+  #meet(namespace: string, claim: Claim, nowMs: number): Meeting & { readonly name: string } {
+    const name = counterName(namespace, claim.counter, claim.window);
+    const counter = this.#counters.get(name) ?? { slots: new Map(), endsMs: 0 };
+    const span = spanOf(claim.window, nowMs);
+    return { claim, name, counter, span, used: usedOf(counter, span) };
   }
 
   #giveBackConcurrency(hold: Hold): void {

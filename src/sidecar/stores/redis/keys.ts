@@ -11,9 +11,9 @@ import type { WindowSpec } from "../../ports/quota-store.ts";
  * | sg:{NAMESPACE}:calendar:COUNTER         | hash   | start of the window (ms) → units charged, held         | after its newest window + 1 min  |
  * | sg:{NAMESPACE}:concurrency:COUNTER      | zset   | UNITS@HOLD-KEY → end of the lease (ms); `used` → minus | 61 min after the last hold       |
  * |                                         |        | the units in use                                       |                                  |
- * | sg:{NAMESPACE}:hold:ID                  | string | eight words a claim: kind, counter key, slot, amount,  | with the lease                   |
- * |                                         |        | then the first answer: used, resetMs, exceeded,        |                                  |
- * |                                         |        | retryAfterMs; or `released`: given up                  |                                  |
+ * | sg:{NAMESPACE}:hold:ID                  | string | output granted, then eight words a claim: kind,        | with the lease                   |
+ * |                                         |        | counter key, slot, amount, and the first answer: used, |                                  |
+ * |                                         |        | resetMs, exceeded, retryAfterMs; or `released`         |                                  |
  * | sg:{NAMESPACE}:holds                    | zset   | hold key → end of the lease (ms)                       | when empty                       |
  * | sg:{NAMESPACE}:cache:KEY                | string | one sealed answer                                      | with its TTL                     |
  *

@@ -144,7 +144,7 @@ export class RedisQuotaStore implements QuotaStore {
 }
 
 const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
-  const [admitted, ...words] = numbersOf(reply);
+  const [admitted, outputGranted = 0, ...words] = numbersOf(reply);
   if (admitted === -1) throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
   if (words.length !== claimCount * 4) throw unexpected();
   const claims: ClaimState[] = [];
@@ -153,7 +153,7 @@ const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
     const retryAfterMs = retryMs < 0 ? Number.POSITIVE_INFINITY : retryMs;
     claims.push({ used, resetMs, exceeded: exceeded === 1, retryAfterMs });
   }
-  return { admitted: admitted === 1, claims };
+  return { admitted: admitted === 1, outputGranted, claims };
 };
 
 const numbersOf = (reply: unknown): readonly number[] => {

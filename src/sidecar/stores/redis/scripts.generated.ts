@@ -1,1 +1,319 @@
-export const luaSources = { reserve: "", settle: "", release: "", renew: "", peek: "" } as const;
+/** Generated from lua/*.lua by `vitest run src/sidecar/stores/redis/scripts.test.ts -u`: change those. */
+export const luaSources = {
+  peek: String.raw`#!lua flags=no-writes,allow-oom
+-- Reads without changing: one counter, or how many holds are live.
+-- KEYS[1] a counter or the index of live holds
+-- ARGV[1] kind (sliding | fixed | calendar | concurrency | holds)   ARGV[2] window (slot length, ms; calendar: starts of windows,
+--   ms since the epoch, ascending, joined by ","; else 0)
+-- RETURNS units charged and held, or the number of holds
+
+local slidingSlots, unitsMax = 16, 9007199254740991
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+if ARGV[1] == "holds" then return redis.call("ZCOUNT", KEYS[1], "(" .. string.format("%.0f", now), "+inf") end
+
+if ARGV[1] == "concurrency" then
+  local units = -(redis.call("ZSCORE", KEYS[1], "used") or 0)
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
+    units = units - string.match(member, "^%d+")
+  end
+  return units
+end
+
+local first = 0
+if ARGV[1] == "calendar" then
+  for start in string.gmatch(ARGV[2], "%d+") do
+    if first == 0 or tonumber(start) <= now then first = tonumber(start) end
+  end
+else
+  first = math.floor(now / ARGV[2])
+  if ARGV[1] == "sliding" then first = first - slidingSlots end
+end
+local used, fields = 0, redis.call("HGETALL", KEYS[1])
+for i = 1, #fields, 2 do
+  if tonumber(fields[i]) >= first then used = used + fields[i + 1] end
+end
+return math.min(used, unitsMax)
+`,
+  release: String.raw`#!lua flags=allow-oom
+-- Gives a hold back as if it had never been asked for. A reserve that is still under way when its hold is given up must not
+-- come into force later: ARGV[1] leaves a mark that it finds.
+-- Counters stand in the record; they share the hash tag of KEYS[1].
+-- KEYS[1] hold record   KEYS[2] index of live holds
+-- ARGV[1] how long a reserve that comes late is turned away (ms; 0: not)
+-- RETURNS 1 given back · 0 the hold was gone
+
+local record = redis.call("GET", KEYS[1])
+if ARGV[1] ~= "0" then
+  redis.call("SET", KEYS[1], "released", "PX", ARGV[1])
+elseif record and record ~= "released" then
+  redis.call("DEL", KEYS[1])
+end
+if not record or record == "released" then return 0 end
+
+redis.call("ZREM", KEYS[2], KEYS[1])
+for kind, key, slot, held in string.gmatch(record, " (%S+) (%S+) (%S+) (%S+) %S+ %S+ %S+ %S+") do
+  if kind == "concurrency" then
+    if redis.call("ZREM", key, held .. "@" .. KEYS[1]) == 1 then redis.call("ZINCRBY", key, held, "used") end
+  else
+    local units = redis.call("HGET", key, slot)
+    if units then redis.call("HSET", key, slot, math.max(0, units - held)) end
+  end
+end
+return 1
+`,
+  renew: String.raw`#!lua flags=allow-oom
+-- Prolongs the leases of live holds; never shortens one.
+-- Concurrency counters stand in the records; they share the hash tag of KEYS[1].
+-- KEYS[1] index of live holds   KEYS[2..] hold records
+-- ARGV[1] lease (ms)
+-- RETURNS the positions, from 1, of the holds that are gone
+
+local concurrencyTtlMs = 3660000
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends = now + ARGV[1]
+
+local gone = {}
+for i = 2, #KEYS do
+  local record = redis.call("GET", KEYS[i])
+  if not record or record == "released" then
+    gone[#gone + 1] = i - 1
+  else
+    redis.call("PEXPIRE", KEYS[i], ARGV[1], "GT")
+    redis.call("ZADD", KEYS[1], "XX", "GT", ends, KEYS[i])
+    for key, held in string.gmatch(record, " concurrency (%S+) %S+ (%S+)") do
+      redis.call("ZADD", key, "XX", "GT", ends, held .. "@" .. KEYS[i])
+      redis.call("PEXPIRE", key, concurrencyTtlMs)
+    end
+  end
+end
+redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+return gone
+`,
+  reserve: String.raw`#!lua
+-- Holds an amount on every counter, or on none; of a wanted output as much as all enforced claims have room for.
+-- KEYS[1] hold record   KEYS[2] index of live holds   KEYS[3..] counters, one a claim, all different
+-- ARGV[1] lease (ms)   ARGV[2] wanted output (tokens)   ARGV[3] least output (tokens)   ARGV[4] step of output (tokens)
+-- ARGV[5..] claims, six each: kind (sliding | fixed | calendar | concurrency), window (slot length, ms; calendar: starts of
+--   windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), amount (units), units for each token
+--   of output (may be a fraction), enforced (1 | 0)
+-- RETURNS {1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs} held
+--   · {0, 0, the same four} refused, nothing held · {-1} the hold was given up before it came. retryAfterMs -1: it never fits.
+
+local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, 3660000, 9007199254740991
+local call = redis.call
+local time = call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Asked again under the same id: the first answer stands in the record.
+local record = call("GET", KEYS[1])
+if record == "released" then return {-1} end
+if record then
+  local answer, column = {1, tonumber(string.match(record, "%S+"))}, -1
+  for word in string.gmatch(record, "%S+") do
+    column = column % 8 + 1
+    if column > 4 then answer[#answer + 1] = tonumber(word) end
+  end
+  return answer
+end
+
+-- What the slots from number first on hold together, the oldest of them that holds anything, and the names of those before.
+local function read(key, first)
+  local used, oldest, past = 0, nil, {}
+  local fields = call("HGETALL", key)
+  for i = 1, #fields, 2 do
+    -- Arithmetic turns the words into numbers; tonumber would cost a call for each.
+    local slot, units = fields[i] + 0, fields[i + 1] + 0
+    if slot < first then
+      past[#past + 1] = fields[i]
+    else
+      used = used + units
+      if units > 0 and (not oldest or slot < oldest) then oldest = slot end
+    end
+  end
+  return math.min(used, unitsMax), oldest, past
+end
+
+-- The slot with which, oldest first, so many surplus units have gone.
+local function slotThatFrees(key, first, surplus)
+  local slots, fields = {}, call("HGETALL", key)
+  for i = 1, #fields, 2 do
+    local slot = tonumber(fields[i])
+    if slot >= first then slots[#slots + 1] = {slot, tonumber(fields[i + 1])} end
+  end
+  table.sort(slots, function(a, b) return a[1] < b[1] end)
+  local last = first
+  for _, slot in ipairs(slots) do
+    last, surplus = slot[1], surplus - slot[2]
+    if surplus <= 0 then break end
+  end
+  return last
+end
+
+-- Start and end of the calendar window around now; before the first and after the last start the nearest known one stands.
+local function calendarWindow(starts)
+  local from, to, length = nil, nil, 0
+  for word in string.gmatch(starts, "%d+") do
+    local start = tonumber(word)
+    if from then length = start - from end
+    if from and start > now then
+      to = start
+      break
+    end
+    from = start
+  end
+  return from, to or math.max(from + length, now + 1)
+end
+
+-- In use now; holds whose lease has ended are given back first. The member "used" has minus the units in use as its score.
+local function inUse(key)
+  local units, dead = -(call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
+  if #dead > 0 then
+    for _, member in ipairs(dead) do units = units - string.match(member, "^%d+") end
+    call("ZREMRANGEBYSCORE", key, "(0", now)
+    call("ZADD", key, -units, "used")
+  end
+  return units
+end
+
+-- A claim with what its counter holds now.
+local function look(key, at)
+  local kind = ARGV[at]
+  local claim = {kind = kind, key = key, slot = 0, resetMs = 0, max = tonumber(ARGV[at + 2]), certain = tonumber(ARGV[at + 3])}
+  claim.perOutput, claim.enforced = tonumber(ARGV[at + 4]), ARGV[at + 5] == "1"
+  if kind == "concurrency" then
+    claim.used = inUse(key)
+  elseif kind == "calendar" then
+    claim.slot, claim.ends = calendarWindow(ARGV[at + 1])
+    claim.used, claim.oldest, claim.past = read(key, claim.slot)
+    claim.resetMs = claim.ends - now
+  else
+    local live = kind == "sliding" and slidingSlots + 1 or 1
+    claim.slotMs = tonumber(ARGV[at + 1])
+    claim.slot = math.floor(now / claim.slotMs)
+    claim.ends, claim.first = (claim.slot + live) * claim.slotMs, claim.slot - live + 1
+    claim.used, claim.oldest, claim.past = read(key, claim.first)
+    if kind == "fixed" then
+      claim.resetMs = claim.ends - now
+    elseif claim.oldest then
+      claim.resetMs = (claim.oldest + live) * claim.slotMs - now
+    end
+  end
+  return claim
+end
+
+-- What a claim holds for so much output.
+local function amountFor(claim, output)
+  return math.min(math.ceil(claim.certain + claim.perOutput * output), unitsMax)
+end
+
+-- As much of the wanted output, in whole steps, as the enforced claims have room for: at least the least one, even where that
+-- is too much. Then the claims say so.
+local function grant(claims, wanted, least, step)
+  least = math.ceil(least / step) * step
+  local granted = math.max(math.floor(wanted / step) * step, least)
+  for _, claim in ipairs(claims) do
+    local room = claim.max - claim.used
+    if claim.enforced and granted > least and amountFor(claim, granted) > room then
+      granted = math.max(math.floor((room - claim.certain) / claim.perOutput / step) * step, least)
+      -- A price is a fraction: the division can be off by one.
+      while granted > least and amountFor(claim, granted) > room do granted = granted - step end
+    end
+  end
+  return granted
+end
+
+-- Whether the amount is too much, and when it would fit.
+local function judge(claim)
+  local surplus = claim.amount - (claim.max - claim.used)
+  claim.exceeded, claim.retryMs = 0, 0
+  if surplus <= 0 then return end
+  claim.exceeded, claim.retryMs = 1, claim.resetMs
+  if claim.amount > claim.max then
+    claim.retryMs = -1
+  elseif claim.kind == "sliding" then
+    claim.retryMs = (slotThatFrees(claim.key, claim.first, surplus) + slidingSlots + 1) * claim.slotMs - now
+  end
+end
+
+-- Charges a claim; what it adds is cut where the counter would pass 2^53 - 1 (unenforced claims only).
+local function charge(claim)
+  local amount = math.min(claim.amount, unitsMax - claim.used)
+  claim.amount, claim.used = amount, claim.used + amount
+  if claim.kind == "concurrency" then
+    call("ZADD", claim.key, -claim.used, "used", now + ARGV[1], string.format("%.0f@%s", amount, KEYS[1]))
+    call("PEXPIRE", claim.key, concurrencyTtlMs)
+    return
+  end
+  if claim.kind == "sliding" and not claim.oldest and amount > 0 then claim.resetMs = claim.ends - now end
+  if #claim.past > 0 then call("HDEL", claim.key, unpack(claim.past)) end
+  -- The first units of a slot set the end of the key: it outlives that slot, and later slots only move it on.
+  if call("HINCRBY", claim.key, claim.slot, amount) == amount then
+    call("PEXPIREAT", claim.key, claim.ends + marginMs)
+  end
+end
+
+local claims, admitted = {}, 1
+for i = 1, #KEYS - 2 do claims[i] = look(KEYS[i + 2], i * 6 - 1) end
+local granted = grant(claims, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+for _, claim in ipairs(claims) do
+  claim.amount = amountFor(claim, granted)
+  judge(claim)
+  if claim.enforced and claim.exceeded == 1 then admitted = 0 end
+end
+
+-- The record: the output granted, then eight words a claim. Amounts need format: concatenation prints 14 digits.
+local answer, words = {admitted, admitted * granted}, {string.format("%.0f", granted)}
+for i, claim in ipairs(claims) do
+  if admitted == 1 then
+    charge(claim)
+    words[i + 1] = string.format("%s %s %.0f %.0f %.0f %.0f %d %.0f", claim.kind, claim.key, claim.slot, claim.amount,
+      claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
+  end
+  local at = i * 4 - 1
+  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = claim.used, claim.resetMs, claim.exceeded, claim.retryMs
+end
+if admitted == 1 then
+  call("SET", KEYS[1], table.concat(words, " "), "PX", ARGV[1])
+  call("ZREMRANGEBYSCORE", KEYS[2], "-inf", now)
+  call("ZADD", KEYS[2], now + ARGV[1], KEYS[1])
+end
+return answer
+`,
+  settle: String.raw`#!lua flags=allow-oom
+-- Corrects the amounts of a hold to the actual ones and ends it: who deletes the record settles, everybody else comes late.
+-- Counters stand in the record; they share the hash tag of KEYS[1].
+-- KEYS[1] hold record   KEYS[2] index of live holds
+-- ARGV[1..] actual amounts (units), in the order of the claims
+-- RETURNS 1 settled · 0 the hold was gone · -1 wrong number of amounts, nothing changed
+
+local unitsMax = 9007199254740991
+local record = redis.call("GET", KEYS[1])
+if not record or record == "released" then return 0 end
+
+local words = {}
+for word in string.gmatch(record, "%S+") do words[#words + 1] = word end
+if #words ~= #ARGV * 8 + 1 then return -1 end
+
+redis.call("DEL", KEYS[1])
+redis.call("ZREM", KEYS[2], KEYS[1])
+for i, actual in ipairs(ARGV) do
+  local at = i * 8 - 6
+  local kind, key, slot, held = words[at], words[at + 1], words[at + 2], words[at + 3]
+  if kind == "concurrency" then
+    -- Already gone where its lease had ended: then whoever came next gave it back.
+    if redis.call("ZREM", key, held .. "@" .. KEYS[1]) == 1 then redis.call("ZINCRBY", key, held, "used") end
+  elseif actual ~= held then
+    -- A slot that is past is not made anew: nobody counts it any more.
+    local units = redis.call("HGET", key, slot)
+    if units then
+      local corrected = units + (actual - held)
+      redis.call("HSET", key, slot, math.max(0, math.min(corrected, unitsMax)))
+    end
+  end
+end
+return 1
+`,
+} as const;

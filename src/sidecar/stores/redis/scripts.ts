@@ -1,4 +1,4 @@
-import type { Claim, Settlement, WindowSpec } from "../../ports/quota-store.ts";
+import type { Claim, ReserveRequest, Settlement, WindowSpec } from "../../ports/quota-store.ts";
 import { slotMsOf } from "../claims.ts";
 import { counterKey, holdKey, holdsKey } from "./keys.ts";
 import { luaSources } from "./scripts.generated.ts";
@@ -17,19 +17,20 @@ export interface ScriptCall {
  * compares the two with each other, with what the calls below pass and with what the scripts read.
  */
 export const signatures: Readonly<Record<ScriptName, { readonly keys: string; readonly args: string }>> = {
-  reserve: { keys: "hold record, index of live holds, counters..", args: "lease, claims.." },
+  reserve: { keys: "hold record, index of live holds, counters..", args: "lease, wanted output, least output, step of output, claims.." },
   settle: { keys: "hold record, index of live holds", args: "actual amounts.." },
   release: { keys: "hold record, index of live holds", args: "how long a reserve that comes late is turned away" },
   renew: { keys: "index of live holds, hold records..", args: "lease" },
   peek: { keys: "a counter or the index of live holds", args: "kind, window" },
 };
 
-/** Five words of a claim for reserve.lua. */
+/** Six words of a claim for reserve.lua. */
 const claimWords = (claim: Claim): readonly string[] => [
   kindOf(claim.window),
   windowWord(claim.window),
   String(claim.max),
   String(claim.amount),
+  String(claim.perOutput ?? 0),
   claim.enforced ? "1" : "0",
 ];
 
@@ -39,16 +40,11 @@ const kindOf = (window: WindowSpec): string => kinds[window.type];
 const windowWord = (window: WindowSpec): string =>
   window.type === "Calendar" ? window.boundariesMs.join(",") : String(slotMsOf(window));
 
-/** Holds an amount on every counter, or on none. `leaseMs` 1 to 3,600,000. */
-export const reserveCall = (request: {
-  readonly namespace: string;
-  readonly holdId: string;
-  readonly leaseMs: number;
-  readonly claims: readonly Claim[];
-}): ScriptCall => {
-  const { namespace, holdId, leaseMs, claims } = request;
+/** Holds an amount on every counter, or on none. */
+export const reserveCall = ({ namespace, holdId, leaseMs, claims, output }: ReserveRequest): ScriptCall => {
+  const { wanted = 0, min = 0, step = 1 } = output ?? {};
   const keys = [holdKey(namespace, holdId), holdsKey(namespace)];
-  const args = [String(leaseMs)];
+  const args = [String(leaseMs), String(wanted), String(min), String(step)];
   for (const claim of claims) {
     keys.push(counterKey(namespace, claim.counter, claim.window));
     args.push(...claimWords(claim));

@@ -43,14 +43,15 @@ export const parseRedisUrl = (url: string): RedisTarget => {
   if (topology === "Sentinel" && path === "") throw new RedisUrlFault("redis+sentinel:// needs the master's name as its path");
   if (topology === "Cluster" && path !== "") throw new RedisUrlFault("redis+cluster:// takes no path: a Cluster has one database");
   const options = parseQuery(query, topology);
+  const sentinelPassword = options.get("sentinelPassword");
   return {
     topology,
     hosts,
     isTls: scheme === "rediss",
     ...parseUser(userinfo),
-    database: parseDatabase(topology === "Standalone" ? path : options.get("database")),
+    database: parseDatabase(topology === "Standalone" ? path : (options.get("database") ?? "")),
     master: topology === "Sentinel" ? decode(path) : "",
-    ...(options.has("sentinelPassword") && { sentinelPassword: options.get("sentinelPassword") }),
+    ...(sentinelPassword !== null && { sentinelPassword }),
   };
 };
 
@@ -70,8 +71,8 @@ const parseUser = (userinfo: string | undefined): { username?: string; password?
   return { ...(username !== "" && { username }), ...(password !== "" && { password }) };
 };
 
-const parseDatabase = (text: string | undefined): number => {
-  if (text === undefined || text === "") return 0;
+const parseDatabase = (text: string): number => {
+  if (text === "") return 0;
   if (!/^\d{1,5}$/.test(text)) throw new RedisUrlFault("a database is a number");
   return Number(text);
 };

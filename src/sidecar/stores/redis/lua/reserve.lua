@@ -1,11 +1,12 @@
 #!lua
--- Holds an amount on every counter, or on none.
+-- Holds an amount on every counter, or on none; of a wanted output as much as all enforced claims have room for.
 -- KEYS[1] hold record   KEYS[2] index of live holds   KEYS[3..] counters, one a claim, all different
--- ARGV[1] lease (ms)   ARGV[2..] claims, five each: kind (sliding | fixed | calendar | concurrency), window (slot length, ms;
---   calendar: starts of windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), amount (units),
---   enforced (1 | 0)
--- RETURNS {1, four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs} held · {0, the same} refused, nothing
---   held · {-1} the hold was given up before it came. retryAfterMs -1: the amount never fits.
+-- ARGV[1] lease (ms)   ARGV[2] wanted output (tokens)   ARGV[3] least output (tokens)   ARGV[4] step of output (tokens)
+-- ARGV[5..] claims, six each: kind (sliding | fixed | calendar | concurrency), window (slot length, ms; calendar: starts of
+--   windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), amount (units), units for each token
+--   of output (may be a fraction), enforced (1 | 0)
+-- RETURNS {1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs} held
+--   · {0, 0, the same four} refused, nothing held · {-1} the hold was given up before it came. retryAfterMs -1: it never fits.
 
 local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, 3660000, 9007199254740991
 local call = redis.call
@@ -16,7 +17,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local record = call("GET", KEYS[1])
 if record == "released" then return {-1} end
 if record then
-  local answer, column = {1}, 0
+  local answer, column = {1, tonumber(string.match(record, "%S+"))}, -1
   for word in string.gmatch(record, "%S+") do
     column = column % 8 + 1
     if column > 4 then answer[#answer + 1] = tonumber(word) end
@@ -24,7 +25,7 @@ if record then
   return answer
 end
 
--- What the slots from `first` on hold together, the oldest of them that holds anything, and the names of those before.
+-- What the slots from number first on hold together, the oldest of them that holds anything, and the names of those before.
 local function read(key, first)
   local used, oldest, past = 0, nil, {}
   local fields = call("HGETALL", key)
@@ -41,7 +42,7 @@ local function read(key, first)
   return math.min(used, unitsMax), oldest, past
 end
 
--- The slot with which, oldest first, `surplus` units have gone.
+-- The slot with which, oldest first, so many surplus units have gone.
 local function slotThatFrees(key, first, surplus)
   local slots, fields = {}, call("HGETALL", key)
   for i = 1, #fields, 2 do
@@ -83,10 +84,11 @@ local function inUse(key)
   return units
 end
 
--- How a claim stands before anything is held.
-local function judge(key, at)
-  local kind, max, amount = ARGV[at], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local claim = {kind = kind, key = key, amount = amount, slot = 0, resetMs = 0, exceeded = 0, retryMs = 0}
+-- A claim with what its counter holds now.
+local function look(key, at)
+  local kind = ARGV[at]
+  local claim = {kind = kind, key = key, slot = 0, resetMs = 0, max = tonumber(ARGV[at + 2]), certain = tonumber(ARGV[at + 3])}
+  claim.perOutput, claim.enforced = tonumber(ARGV[at + 4]), ARGV[at + 5] == "1"
   if kind == "concurrency" then
     claim.used = inUse(key)
   elseif kind == "calendar" then
@@ -94,25 +96,52 @@ local function judge(key, at)
     claim.used, claim.oldest, claim.past = read(key, claim.slot)
     claim.resetMs = claim.ends - now
   else
-    local slotMs = tonumber(ARGV[at + 1])
     local live = kind == "sliding" and slidingSlots + 1 or 1
-    claim.slot = math.floor(now / slotMs)
-    claim.ends = (claim.slot + live) * slotMs
-    claim.first = claim.slot - live + 1
+    claim.slotMs = tonumber(ARGV[at + 1])
+    claim.slot = math.floor(now / claim.slotMs)
+    claim.ends, claim.first = (claim.slot + live) * claim.slotMs, claim.slot - live + 1
     claim.used, claim.oldest, claim.past = read(key, claim.first)
-    if kind == "fixed" or claim.oldest then claim.resetMs = claim.ends - now end
-    if kind == "sliding" and claim.oldest then claim.resetMs = (claim.oldest + live) * slotMs - now end
-  end
-  local surplus = amount - (max - claim.used)
-  if surplus > 0 then
-    claim.exceeded, claim.retryMs = 1, claim.resetMs
-    if amount > max then
-      claim.retryMs = -1
-    elseif kind == "sliding" then
-      claim.retryMs = (slotThatFrees(key, claim.first, surplus) + slidingSlots + 1) * tonumber(ARGV[at + 1]) - now
+    if kind == "fixed" then
+      claim.resetMs = claim.ends - now
+    elseif claim.oldest then
+      claim.resetMs = (claim.oldest + live) * claim.slotMs - now
     end
   end
   return claim
+end
+
+-- What a claim holds for so much output.
+local function amountFor(claim, output)
+  return math.min(math.ceil(claim.certain + claim.perOutput * output), unitsMax)
+end
+
+-- As much of the wanted output, in whole steps, as the enforced claims have room for: at least the least one, even where that
+-- is too much. Then the claims say so.
+local function grant(claims, wanted, least, step)
+  least = math.ceil(least / step) * step
+  local granted = math.max(math.floor(wanted / step) * step, least)
+  for _, claim in ipairs(claims) do
+    local room = claim.max - claim.used
+    if claim.enforced and granted > least and amountFor(claim, granted) > room then
+      granted = math.max(math.floor((room - claim.certain) / claim.perOutput / step) * step, least)
+      -- A price is a fraction: the division can be off by one.
+      while granted > least and amountFor(claim, granted) > room do granted = granted - step end
+    end
+  end
+  return granted
+end
+
+-- Whether the amount is too much, and when it would fit.
+local function judge(claim)
+  local surplus = claim.amount - (claim.max - claim.used)
+  claim.exceeded, claim.retryMs = 0, 0
+  if surplus <= 0 then return end
+  claim.exceeded, claim.retryMs = 1, claim.resetMs
+  if claim.amount > claim.max then
+    claim.retryMs = -1
+  elseif claim.kind == "sliding" then
+    claim.retryMs = (slotThatFrees(claim.key, claim.first, surplus) + slidingSlots + 1) * claim.slotMs - now
+  end
 end
 
 -- Charges a claim; what it adds is cut where the counter would pass 2^53 - 1 (unenforced claims only).
@@ -133,20 +162,23 @@ local function charge(claim)
 end
 
 local claims, admitted = {}, 1
-for i = 1, #KEYS - 2 do
-  claims[i] = judge(KEYS[i + 2], i * 5 - 3)
-  if claims[i].exceeded == 1 and ARGV[i * 5 + 1] == "1" then admitted = 0 end
+for i = 1, #KEYS - 2 do claims[i] = look(KEYS[i + 2], i * 6 - 1) end
+local granted = grant(claims, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+for _, claim in ipairs(claims) do
+  claim.amount = amountFor(claim, granted)
+  judge(claim)
+  if claim.enforced and claim.exceeded == 1 then admitted = 0 end
 end
 
--- The record: eight words a claim. Amounts need format: concatenation prints 14 digits.
-local answer, words = {admitted}, {}
+-- The record: the output granted, then eight words a claim. Amounts need format: concatenation prints 14 digits.
+local answer, words = {admitted, admitted * granted}, {string.format("%.0f", granted)}
 for i, claim in ipairs(claims) do
   if admitted == 1 then
     charge(claim)
-    words[i] = string.format("%s %s %.0f %.0f %.0f %.0f %d %.0f", claim.kind, claim.key, claim.slot, claim.amount,
+    words[i + 1] = string.format("%s %s %.0f %.0f %.0f %.0f %d %.0f", claim.kind, claim.key, claim.slot, claim.amount,
       claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
   end
-  local at = i * 4 - 2
+  local at = i * 4 - 1
   answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = claim.used, claim.resetMs, claim.exceeded, claim.retryMs
 end
 if admitted == 1 then

@@ -9,11 +9,14 @@ export interface SchemaFault {
   readonly isKey: boolean;
 }
 
+/** A schema of resources that parse to `Output`. */
+export type Schema<Output> = z.ZodType<Output>;
+
 /** Parses `value`, or says all that is wrong with it: one fault for each field. */
-export const parseWith = <Schema extends z.ZodType>(
-  schema: Schema,
+export const parseWith = <Output>(
+  schema: Schema<Output>,
   value: unknown,
-): { readonly value: z.output<Schema> } | { readonly faults: readonly SchemaFault[] } => {
+): { readonly value: Output } | { readonly faults: readonly SchemaFault[] } => {
   const result = schema.safeParse(value, { error: sentenceOf });
   if (result.success) return { value: result.data };
   const faults = new Map<string, SchemaFault>();

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { aiquotaBase, aiquotaRows } from "../api/aiquota.rows.ts";
-import { aiquotaSpecSchema } from "../api/aiquota.ts";
-import { airouteBase, airouteRows } from "../api/airoute.rows.ts";
-import { airouteSpecSchema } from "../api/airoute.ts";
-import { airouteRuleRows } from "../api/airoute-rule.rows.ts";
-import { applyRow } from "../api/rows.ts";
 import { fieldPath } from "../config/field-path.ts";
-import { parseWith } from "./sentence.ts";
+import { aiquotaBase, aiquotaRows } from "./aiquota.rows.ts";
+import { aiquotaSpecSchema } from "./aiquota.ts";
+import { airouteBase, airouteRows } from "./airoute.rows.ts";
+import { airouteSpecSchema } from "./airoute.ts";
+import { airouteRuleRows } from "./airoute-rule.rows.ts";
+import { parseWith } from "./parse.ts";
+import { applyRow } from "./rows.ts";
 
 describe.each([
   { kind: "AIRoute", schema: airouteSpecSchema, base: airouteBase, rows: [...airouteRows, ...airouteRuleRows] },
   { kind: "AIQuota", schema: aiquotaSpecSchema, base: aiquotaBase, rows: aiquotaRows },
 ])("$kind", ({ schema, base, rows }) => {
   test.each(rows)("$name", (row) => {
-    const parsed = parseWith(schema, applyRow(base, row));
+    const parsed = parseWith<unknown>(schema, applyRow(base, row));
     const faults =
       "faults" in parsed ? parsed.faults.map(({ path, message }) => ({ path: fieldPath(path), message })) : [];
     if (!row.fault) expect(faults).toEqual([]);
