@@ -10,7 +10,7 @@ test.each<[string, unknown, string]>([
   ],
   [
     "numbers are as ECMAScript writes them",
-    [1e21, 1e-7, 4.5, 2e-3, -0, 333333333.33333329],
+    [1e21, 1e-7, 4.5, 2e-3, -0, 333333333.3333333],
     "[1e+21,1e-7,4.5,0.002,0,333333333.3333333]",
   ],
   ["strings escape what they must and no more", '\u20ac$\u000f\nA\'B"\\\\"/', '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'],

@@ -161,9 +161,13 @@ const numbersOf = (reply: unknown): readonly number[] => {
   return reply.map(numberOf);
 };
 
+/** Scripts answer units as strings where ioredis would read the integer off by one: its decoder is exact up to 2^53 - 48 only. */
 const numberOf = (reply: unknown): number => {
-  if (typeof reply !== "number") throw unexpected();
-  return reply;
+  if (typeof reply === "number") return reply;
+  if (!Buffer.isBuffer(reply) || reply.length === 0 || reply.length > 16) throw unexpected();
+  const number = Number(reply.toString("latin1"));
+  if (!Number.isSafeInteger(number)) throw unexpected();
+  return number;
 };
 
 /** Not Redis, or a proxy that talks nonsense. */

@@ -5,20 +5,22 @@ export const luaSources = {
 -- KEYS[1] a counter or the index of live holds
 -- ARGV[1] kind (sliding | fixed | calendar | concurrency | holds)   ARGV[2] window (slot length, ms; calendar: starts of windows,
 --   ms since the epoch, ascending, joined by ","; else 0)
--- RETURNS units charged and held, or the number of holds
+-- RETURNS units charged and held, or the number of holds, as a string: clients may read an integer near 2^53 off by one
 
 local slidingSlots, unitsMax = 16, 9007199254740991
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-if ARGV[1] == "holds" then return redis.call("ZCOUNT", KEYS[1], "(" .. string.format("%.0f", now), "+inf") end
+if ARGV[1] == "holds" then
+  return tostring(redis.call("ZCOUNT", KEYS[1], string.format("(%.0f", now), "+inf"))
+end
 
 if ARGV[1] == "concurrency" then
   local units = -(redis.call("ZSCORE", KEYS[1], "used") or 0)
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
     units = units - string.match(member, "^%d+")
   end
-  return units
+  return string.format("%.0f", units)
 end
 
 local first = 0
@@ -34,7 +36,7 @@ local used, fields = 0, redis.call("HGETALL", KEYS[1])
 for i = 1, #fields, 2 do
   if tonumber(fields[i]) >= first then used = used + fields[i + 1] end
 end
-return math.min(used, unitsMax)
+return string.format("%.0f", math.min(used, unitsMax))
 `,
   release: String.raw`#!lua flags=allow-oom
 -- Gives a hold back as if it had never been asked for. A reserve that is still under way when its hold is given up must not
@@ -107,14 +109,20 @@ local call = redis.call
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- Clients may read an integer near 2^53 off by one; a string they leave alone.
+local function exact(units)
+  return units < 4503599627370496 and units or string.format("%.0f", units)
+end
+
 -- Asked again under the same id: the first answer stands in the record.
 local record = call("GET", KEYS[1])
 if record == "released" then return {-1} end
 if record then
-  local answer, column = {1, tonumber(string.match(record, "%S+"))}, -1
-  for word in string.gmatch(record, "%S+") do
+  local output, claims = string.match(record, "^(%S+)(.*)$")
+  local answer, column = {1, tonumber(output)}, 0
+  for word in string.gmatch(claims, "%S+") do
     column = column % 8 + 1
-    if column > 4 then answer[#answer + 1] = tonumber(word) end
+    if column > 4 then answer[#answer + 1] = exact(tonumber(word)) end
   end
   return answer
 end
@@ -273,7 +281,7 @@ for i, claim in ipairs(claims) do
       claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
   end
   local at = i * 4 - 1
-  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = claim.used, claim.resetMs, claim.exceeded, claim.retryMs
+  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = exact(claim.used), claim.resetMs, claim.exceeded, claim.retryMs
 end
 if admitted == 1 then
   call("SET", KEYS[1], table.concat(words, " "), "PX", ARGV[1])

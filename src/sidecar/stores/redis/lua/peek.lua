@@ -3,20 +3,22 @@
 -- KEYS[1] a counter or the index of live holds
 -- ARGV[1] kind (sliding | fixed | calendar | concurrency | holds)   ARGV[2] window (slot length, ms; calendar: starts of windows,
 --   ms since the epoch, ascending, joined by ","; else 0)
--- RETURNS units charged and held, or the number of holds
+-- RETURNS units charged and held, or the number of holds, as a string: clients may read an integer near 2^53 off by one
 
 local slidingSlots, unitsMax = 16, 9007199254740991
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-if ARGV[1] == "holds" then return redis.call("ZCOUNT", KEYS[1], "(" .. string.format("%.0f", now), "+inf") end
+if ARGV[1] == "holds" then
+  return tostring(redis.call("ZCOUNT", KEYS[1], string.format("(%.0f", now), "+inf"))
+end
 
 if ARGV[1] == "concurrency" then
   local units = -(redis.call("ZSCORE", KEYS[1], "used") or 0)
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
     units = units - string.match(member, "^%d+")
   end
-  return units
+  return string.format("%.0f", units)
 end
 
 local first = 0
@@ -32,4 +34,4 @@ local used, fields = 0, redis.call("HGETALL", KEYS[1])
 for i = 1, #fields, 2 do
   if tonumber(fields[i]) >= first then used = used + fields[i + 1] end
 end
-return math.min(used, unitsMax)
+return string.format("%.0f", math.min(used, unitsMax))

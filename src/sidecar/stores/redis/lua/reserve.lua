@@ -13,14 +13,20 @@ local call = redis.call
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- Clients may read an integer near 2^53 off by one; a string they leave alone.
+local function exact(units)
+  return units < 4503599627370496 and units or string.format("%.0f", units)
+end
+
 -- Asked again under the same id: the first answer stands in the record.
 local record = call("GET", KEYS[1])
 if record == "released" then return {-1} end
 if record then
-  local answer, column = {1, tonumber(string.match(record, "%S+"))}, -1
-  for word in string.gmatch(record, "%S+") do
+  local output, claims = string.match(record, "^(%S+)(.*)$")
+  local answer, column = {1, tonumber(output)}, 0
+  for word in string.gmatch(claims, "%S+") do
     column = column % 8 + 1
-    if column > 4 then answer[#answer + 1] = tonumber(word) end
+    if column > 4 then answer[#answer + 1] = exact(tonumber(word)) end
   end
   return answer
 end
@@ -179,7 +185,7 @@ for i, claim in ipairs(claims) do
       claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
   end
   local at = i * 4 - 1
-  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = claim.used, claim.resetMs, claim.exceeded, claim.retryMs
+  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = exact(claim.used), claim.resetMs, claim.exceeded, claim.retryMs
 end
 if admitted == 1 then
   call("SET", KEYS[1], table.concat(words, " "), "PX", ARGV[1])

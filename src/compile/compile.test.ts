@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { encodeConfig } from "../config/codec.ts";
+import type { SourceFile } from "../resources/document.ts";
+import { readResources } from "../resources/read.ts";
+import { type CompileInput, compile } from "./compile.ts";
+
+const manifest = (
+  options: { secret?: string; model?: string; generation?: number; unrelated?: string } = {},
+): SourceFile => ({
+  path: "case.yaml",
+  text: `
+apiVersion: v1
+kind: Secret
+metadata: {name: openai, labels: {sidegate.dev/credential: "true"}}
+stringData: {key: ${options.secret ?? "sk-1"}}
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: AIRoute
+metadata: {name: main, generation: ${options.generation ?? 3}}
+spec:
+  parentRefs: [{name: bot}, {name: second}]
+  backends: [{name: openai, type: OpenAI, credentials: [{type: Secret, secretRef: {name: openai, key: key}}]}]
+  rules:
+    - name: chat
+      matches: [{models: [{value: ${options.model ?? "gpt-4o"}}]}]
+      backendRefs: [{name: openai}]
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: AIQuota
+metadata: {name: b}
+spec:
+  targetRefs: [{group: sidegate.dev, kind: AIRoute, name: main}]
+  limits: [{name: rpm, resource: Requests, limit: 1, window: {type: Fixed, duration: 1m}}]
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: AIQuota
+metadata: {name: a}
+spec:
+  targetRefs: [{group: "", kind: ServiceAccount, name: bot}]
+  limits: [{name: rpm, resource: Requests, limit: 1, window: {type: Fixed, duration: 1m}}]
+`,
+});
+
+const keys = [{ id: "k1", secret: Buffer.alloc(32).toString("base64") }];
+const inputOf = (file: SourceFile): CompileInput => {
+  const { routes, quotas, secrets, faults } = readResources([file]);
+  expect(faults).toEqual([]);
+  return { namespace: "default", serviceAccount: "bot", routes, quotas, secrets, keys };
+};
+const policyVersionOf = (file: SourceFile) => compile(inputOf(file)).config.route?.policyVersion;
+
+test("the same resources give the same bytes, in whatever order they come", () => {
+  const input = inputOf(manifest());
+  const reversed = {
+    ...input,
+    routes: input.routes.toReversed(),
+    quotas: input.quotas.toReversed(),
+    secrets: input.secrets.toReversed(),
+  };
+  expect(encodeConfig(compile(reversed).config)).toBe(encodeConfig(compile(input).config));
+  expect(compile(input).config.quotas.map(({ name }) => name)).toEqual(["a", "b"]);
+});
+
+test("the input stays as it was", () => {
+  const input = inputOf(manifest());
+  const before = structuredClone({ routes: input.routes, quotas: input.quotas });
+  compile(input);
+  expect({ routes: input.routes, quotas: input.quotas }).toEqual(before);
+});
+
+test("a rotated key changes the config, but no policy version", () => {
+  const [before, after] = [manifest(), manifest({ secret: "sk-2" })];
+  expect(policyVersionOf(after)).toBe(policyVersionOf(before));
+  expect(encodeConfig(compile(inputOf(after)).config)).not.toBe(encodeConfig(compile(inputOf(before)).config));
+});
+
+test("another rule is another policy version, and the generation leads it", () => {
+  expect(policyVersionOf(manifest())).toMatch(/^3-[0-9a-f]{12}$/);
+  expect(policyVersionOf(manifest({ model: "gpt-4.1" }))).not.toBe(policyVersionOf(manifest()));
+  expect(policyVersionOf(manifest({ generation: 4 }))).toMatch(/^4-/);
+});
+
+test("conditions tell the generation that was judged, where there is one", () => {
+  const { routes, quotas } = compile(inputOf(manifest({ generation: 9 })));
+  expect(routes[0]?.conditions.map(({ observedGeneration }) => observedGeneration)).toEqual([9, 9]);
+  expect(quotas[0]?.ancestors[0]?.conditions[0]).not.toHaveProperty("observedGeneration");
+});
+
+test("each service account of a route has a config of its own", () => {
+  const input = { ...inputOf(manifest()), serviceAccount: "second" };
+  const { config } = compile(input);
+  expect(config.subject).toEqual({ namespace: "default", serviceAccount: "second" });
+  expect(config.quotas.map(({ name }) => name)).toEqual(["b"]);
+});
+
+test("a credential stands in the config alone, never in a finding or a condition", () => {
+  const input = inputOf(manifest({ secret: "sk-secret-value" }));
+  const { config, ...rest } = compile({
+    ...input,
+    secrets: input.secrets.map((secret) => ({ ...secret, labels: {} })),
+  });
+  expect(JSON.stringify(rest)).not.toContain("sk-secret-value");
+  expect(JSON.stringify(config)).not.toContain("sk-secret-value");
+  expect(JSON.stringify(compile(input).config)).toContain("sk-secret-value");
+});
