@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
+import { errorsPage, limitsPage, metricsPage, settingsPage } from "./reference.ts";
 
 /** A generated file, by its path from the root of the repository. */
 interface Generated {
@@ -25,6 +26,10 @@ const generated: readonly Generated[] = [
   { path: "docs/reference/aiquota.md", render: () => kindPage(aiquotaKind) },
   { path: "docs/reference/conditions.md", render: conditionsPage },
   { path: "docs/reference/endpoints.md", render: endpointsPage },
+  { path: "docs/reference/errors.md", render: errorsPage },
+  { path: "docs/reference/limits.md", render: limitsPage },
+  { path: "docs/reference/metrics.md", render: metricsPage },
+  { path: "docs/reference/settings.md", render: settingsPage },
 ];
 
 const { values: options } = parseArgs({ options: { check: { type: "boolean" }, root: { type: "string" } } });

@@ -30,6 +30,9 @@ const chosenTiers = (names: string | undefined): readonly Tier[] => {
 
 const testFiles = (tier: Tier): string[] => globSync([...tier.include], { cwd: root });
 
+/** With CI=true vitest would colour even what goes into a file. */
+const plainUnlessTerminal = process.stdout.isTTY || process.env["FORCE_COLOR"] ? {} : { NO_COLOR: "1" };
+
 /** Runs vitest in a process of its own, so that the closing line appears however vitest ends. */
 const runVitest = async (chosen: readonly Tier[], passedOn: readonly string[]): Promise<Tally> => {
   mkdirSync(dirname(tallyFile), { recursive: true });
@@ -42,7 +45,11 @@ const runVitest = async (chosen: readonly Tier[], passedOn: readonly string[]): 
       ...chosen.map((tier) => `--project=${tier.name}`),
       ...passedOn,
     ],
-    { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, SIDEGATE_TALLY_FILE: tallyFile } },
+    {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...plainUnlessTerminal, ...process.env, SIDEGATE_TALLY_FILE: tallyFile },
+    },
   );
   const timer = setTimeout(() => {
     process.stderr.write(`The tests did not end within ${runMinutesMax} minutes.\n`);

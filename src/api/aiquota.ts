@@ -201,6 +201,7 @@ export const aiquotaStatusSchema = z.strictObject({
   usage: z.array(usageStatusSchema).max(320).optional().describe("The subjects that used most, for each limit."),
 });
 
+/** An AIQuota as users write it, and as the API server hands it out. */
 export const aiquotaSchema = z.strictObject({
   apiVersion: z.literal(apiVersion),
   kind: z.literal("AIQuota"),
@@ -210,6 +211,9 @@ export const aiquotaSchema = z.strictObject({
   status: z.unknown().optional(),
 });
 
+/** An AIQuota, defaults filled in. */
 export type AIQuota = z.output<typeof aiquotaSchema>;
+/** Spec of an AIQuota, defaults filled in. */
 export type AIQuotaSpec = AIQuota["spec"];
+/** One limit of a quota, as users write it. */
 export type LimitSpec = AIQuotaSpec["limits"][number];

@@ -116,4 +116,5 @@ const rules: readonly CrossFieldRule<Backend>[] = [
 
 /** One upstream account or endpoint of a route. */
 export const backendSchema = withRules(shape, rules);
+/** A backend of a route, defaults filled in. */
 export type BackendSpec = Backend;

@@ -148,4 +148,5 @@ export const ruleSchema = z.strictObject({
   cache: cacheSchema.optional().describe("Absent: nothing is cached."),
 });
 
+/** A rule of a route, defaults filled in. */
 export type RuleSpec = z.output<typeof ruleSchema>;

@@ -132,6 +132,7 @@ export const airouteStatusSchema = z.strictObject({
     .describe("Version of what the route says, as `x-sidegate-policy` shows it."),
 });
 
+/** An AIRoute as users write it, and as the API server hands it out. */
 export const airouteSchema = z.strictObject({
   apiVersion: z.literal(apiVersion),
   kind: z.literal("AIRoute"),
@@ -141,5 +142,7 @@ export const airouteSchema = z.strictObject({
   status: z.unknown().optional(),
 });
 
+/** An AIRoute, defaults filled in. */
 export type AIRoute = z.output<typeof airouteSchema>;
+/** Spec of an AIRoute, defaults filled in. */
 export type AIRouteSpec = AIRoute["spec"];

@@ -1,12 +1,15 @@
 /** Every condition that the status of a resource can have, with every reason and what it tells the user. */
 
+/** Types of condition, each with what True tells. */
 export const conditionTypes = {
   Accepted: "The resource is valid and in force.",
   ResolvedRefs: "All that it refers to was found and may be used.",
   Programmed: "Every live sidecar runs it.",
 } as const;
+/** A type of condition. */
 export type ConditionType = keyof typeof conditionTypes;
 
+/** Reasons of each type; the one named like the type (or Programmed) stands with True, all others with False or Unknown. */
 export const conditionReasons = {
   Accepted: {
     Accepted: "Nothing stands against it.",
@@ -35,6 +38,7 @@ export const conditionReasons = {
     QuotaStoreUnavailable: "Redis is away, so nobody can report.",
   },
 } as const;
+/** A reason of any type. */
 export type ConditionReason = {
   [Type in ConditionType]: keyof (typeof conditionReasons)[Type];
 }[ConditionType];

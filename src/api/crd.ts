@@ -40,6 +40,7 @@ const conditionColumn = (list: "parents" | "ancestors", type: string, priority?:
   ...(priority && { priority }),
 });
 
+/** AIRoute as a kind: names, columns, schemas. */
 export const airouteKind: Kind = {
   kind: "AIRoute",
   plural: "airoutes",
@@ -69,6 +70,7 @@ export const airouteKind: Kind = {
   status: airouteStatusSchema,
 };
 
+/** AIQuota as a kind: names, columns, schemas. */
 export const aiquotaKind: Kind = {
   kind: "AIQuota",
   plural: "aiquotas",

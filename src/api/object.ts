@@ -1,7 +1,9 @@
 /** What every resource has: group, version, metadata, and the names that Kubernetes allows. */
 import { z } from "zod";
 
+/** API group of our kinds, and prefix of our labels and annotations. */
 export const apiGroup = "sidegate.dev";
+/** `apiVersion` of our kinds. */
 export const apiVersion = `${apiGroup}/v1alpha1`;
 
 /** A DNS-1123 subdomain: the name of most Kubernetes objects. */
@@ -58,4 +60,5 @@ export const metadataSchema = z.strictObject({
   managedFields: z.array(z.unknown()).optional(),
 });
 
+/** metadata of a resource that was read. */
 export type Metadata = z.output<typeof metadataSchema>;

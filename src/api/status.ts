@@ -39,6 +39,7 @@ const count = () => z.int().min(0).max(2_147_483_647);
 const amount = () => z.string().max(32);
 const time = () => z.string().meta({ format: "date-time" });
 
+/** How a route stands with one service account. */
 export const parentStatusSchema = z.strictObject({
   parentRef: z
     .strictObject({
@@ -51,6 +52,7 @@ export const parentStatusSchema = z.strictObject({
   conditions: conditionsSchema,
 });
 
+/** How a quota stands with one target. */
 export const ancestorStatusSchema = z.strictObject({
   ancestorRef: z
     .strictObject({
@@ -64,6 +66,7 @@ export const ancestorStatusSchema = z.strictObject({
   conditions: conditionsSchema,
 });
 
+/** Sidecars of a route, counted. */
 export const sidecarsStatusSchema = z.strictObject({
   desired: count().optional().describe("Live sidecars."),
   programmed: count().optional().describe("Live sidecars that run the current config."),
@@ -72,6 +75,7 @@ export const sidecarsStatusSchema = z.strictObject({
     .describe("Live sidecars of an older release or from before a change that only a restart brings."),
 });
 
+/** What one subject has used of one limit. */
 export const usageStatusSchema = z.strictObject({
   limit: z.string().max(63).describe("Name of the limit."),
   subject: z.string().max(1024).describe("What is counted; empty: the one shared counter."),

@@ -10,6 +10,7 @@ import { conditionOf, type Finding, type QuotaOutcome, type RouteOutcome } from 
 import { compileQuota, quotaScope } from "./quota.ts";
 import { compileRoute } from "./route.ts";
 
+/** What a config is made from. */
 export interface CompileInput {
   /** The workload that the config is for. */
   readonly namespace: string;
@@ -24,6 +25,7 @@ export interface CompileInput {
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
 }
 
+/** A config, and what is to be said about the resources. */
 export interface CompileResult {
   readonly config: SidecarConfig;
   /** Routes that name the service account, the chosen one first. */

@@ -24,6 +24,7 @@ export const credentialSchema = z.strictObject({
   project: z.string().max(256).optional(),
 });
 
+/** One upstream account or endpoint. */
 export const backendSchema = z.strictObject({
   name,
   type: z.enum(["OpenAI", "AzureOpenAI", "OpenAICompatible"]),
@@ -37,6 +38,7 @@ export const backendSchema = z.strictObject({
 
 const jsonValue: z.ZodType<unknown> = z.json();
 
+/** Which requests match, where they go, what happens to them on the way. The first rule that matches decides. */
 export const ruleSchema = z.strictObject({
   name,
   /** A request matches when any of these does. */
@@ -95,6 +97,7 @@ export const ruleSchema = z.strictObject({
     .optional(),
 });
 
+/** What is known of a model. */
 export const modelSchema = z.strictObject({
   /** Nano-dollars for a million tokens: "2.50" USD is 2_500_000_000. Absent: unknown price. */
   pricing: z.strictObject({ inputPerMTok: count, cachedInputPerMTok: count, outputPerMTok: count }).optional(),
@@ -104,6 +107,7 @@ export const modelSchema = z.strictObject({
   imageTokensMax: count,
 });
 
+/** One limit of a quota. */
 export const limitSchema = z.strictObject({
   name,
   resource: z.enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"]),
@@ -131,6 +135,7 @@ export const limitSchema = z.strictObject({
   endpoints: z.array(z.enum(endpointNames)).optional(),
 });
 
+/** A quota that applies to this workload. */
 export const quotaSchema = z.strictObject({
   namespace: name,
   name,
@@ -151,6 +156,7 @@ export const quotaSchema = z.strictObject({
   }),
 });
 
+/** The whole config of one sidecar. */
 export const sidecarConfigSchema = z.strictObject({
   contractVersion: z.literal(contractVersion),
   /** The workload this config is for. */
@@ -182,10 +188,17 @@ export const sidecarConfigSchema = z.strictObject({
   keys: z.array(z.strictObject({ id: z.string().min(1).max(32), secret: z.string().length(44) })).min(1),
 });
 
+/** The whole config of one sidecar, decoded. */
 export type SidecarConfig = z.infer<typeof sidecarConfigSchema>;
+/** The route of a config that has one. */
 export type RouteConfig = NonNullable<SidecarConfig["route"]>;
+/** A rule, decoded. */
 export type RuleConfig = z.infer<typeof ruleSchema>;
+/** A backend, decoded. */
 export type BackendConfig = z.infer<typeof backendSchema>;
+/** Figures of a model, decoded. */
 export type ModelConfig = z.infer<typeof modelSchema>;
+/** A quota, decoded. */
 export type QuotaConfig = z.infer<typeof quotaSchema>;
+/** A limit, decoded. */
 export type LimitConfig = z.infer<typeof limitSchema>;

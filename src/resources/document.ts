@@ -26,6 +26,7 @@ export interface ParsedDocument {
   readonly locate: (path: readonly (string | number)[], isKey?: boolean) => Position;
 }
 
+/** What keeps a document from being read, and where. */
 export interface DocumentFault extends Position {
   readonly message: string;
 }
@@ -51,12 +52,7 @@ export const parseDocuments = (
       ...position(pos[0]),
       message: wordsOf[code] ?? message,
     }));
-    wrong.push(
-      ...forbiddenKeys(document).map((offset) => ({
-        ...position(offset),
-        message: "a member cannot be named __proto__",
-      })),
-    );
+    wrong.push(...hiddenFaults(document).map(({ offset, message }) => ({ ...position(offset), message })));
     const value = wrong.length > 0 ? undefined : toValue(document);
     if (value instanceof Error) wrong.push({ ...position(document.range?.[0] ?? 0), message: value.message });
     faults.push(...wrong);
@@ -71,24 +67,38 @@ const wordsOf: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: "YAML is indented with spaces, not with tabs",
 };
 
+/** The value of a document without other faults, or an Error when it expands too many aliases. */
 const toValue = (document: Document): unknown => {
   try {
     return document.toJS({ maxAliasCount: aliasesMax });
   } catch (fault) {
-    // An alias without anchor was reported as an error already; what is left here is the count.
-    return fault instanceof ReferenceError ? new Error(`the document expands more than ${aliasesMax} aliases`) : fault;
+    if (fault instanceof ReferenceError) return new Error(`the document expands more than ${aliasesMax} aliases`);
+    throw fault;
   }
 };
 
-/** `__proto__` is no member in JavaScript: it would vanish without a word. */
-const forbiddenKeys = (document: Document): number[] => {
-  const offsets: number[] = [];
+/** What the parser lets pass: an alias that leads nowhere, and `__proto__`, which is no member in JavaScript and would vanish without a word. */
+const hiddenFaults = (document: Document): { offset: number; message: string }[] => {
+  const faults: { offset: number; message: string }[] = [];
+  let aliases = 0;
   visit(document, {
-    Pair: (_, pair) => {
-      if (isScalar(pair.key) && pair.key.value === "__proto__") offsets.push(pair.key.range?.[0] ?? 0);
+    Alias: (_, alias) => {
+      const offset = startOf(alias) ?? 0;
+      aliases += 1;
+      // Each look-up walks the document, so they are counted first.
+      if (aliases > aliasesMax) {
+        faults.push({ offset, message: `the document has more than ${aliasesMax} aliases` });
+        return visit.BREAK;
+      }
+      if (!alias.resolve(document)) faults.push({ offset, message: "the alias has no anchor before it" });
+      return undefined;
+    },
+    Pair: (_, { key }) => {
+      if (isScalar(key) && key.value === "__proto__")
+        faults.push({ offset: startOf(key) ?? 0, message: "a member cannot be named __proto__" });
     },
   });
-  return offsets;
+  return faults;
 };
 
 const offsetOf = (document: Document, path: readonly (string | number)[], isKey = false): number => {

@@ -56,14 +56,15 @@ describe("what is read", () => {
     const { routes, faults } = read(`apiVersion: v1\nkind: List\nitems:\n${items}`);
     expect(routes.map(({ metadata }) => metadata.name)).toEqual(["main"]);
     expect(lines(faults)).toEqual([
-      "a.yaml:19:57: items[1].spec.backends[0].endpiont: is unknown here; did you mean endpoint?",
+      "a.yaml:19:56: items[1].spec.backends[0].endpiont: is unknown here; did you mean endpoint?",
+      "a.yaml:19:18: items[1].spec.backends[0].endpoint: is required for AzureOpenAI and OpenAICompatible",
     ]);
   });
 
   test("anchors, aliases and merge keys are read, and faults behind them are found at the alias or the anchor", () => {
     const text = route.replace("{name: local, type", "&local {name: local, type").replace('/v1"}]', '/v1"}, *local]');
     expect(lines(read(text).faults)).toEqual([
-      'a.yaml:6:21: spec.backends[1].name: "local" stands here twice; names must be unique in this list',
+      'a.yaml:6:28: spec.backends[1].name: "local" stands here twice; names must be unique in this list',
     ]);
     const merged = route.replace(
       '/v1"}]',
@@ -217,19 +218,21 @@ describe("what is passed over or refused", () => {
     });
   });
 
-  test("a bomb of aliases is refused without being expanded", () => {
-    const levels = Array.from(
-      { length: 30 },
+  test.each([
+    { name: "deep", levels: 11, want: "a.yaml:1:1: the document expands more than 100 aliases" },
+    { name: "long", levels: 3000, want: "a.yaml:13:18: the document has more than 100 aliases" },
+  ])("a $name bomb of aliases is refused without being expanded", ({ levels, want }) => {
+    const bomb = Array.from(
+      { length: levels },
       (_, index) => `a${index + 1}: &a${index + 1} [${Array(9).fill(`*a${index}`).join(", ")}]`,
     );
     const started = performance.now();
-    const { faults } = read(`a0: &a0 x\n${levels.join("\n")}\n`);
-    expect(lines(faults)).toEqual(["a.yaml:1:1: the document expands more than 100 aliases"]);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(lines(read(`a0: &a0 x\n${bomb.join("\n")}\n`).faults)).toEqual([want]);
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   test("an alias without anchor is refused", () => {
-    expect(lines(read("apiVersion: *v\n").faults)[0]).toMatch(/^a\.yaml:1:13: /);
+    expect(lines(read("apiVersion: *v\n").faults)).toEqual(["a.yaml:1:13: the alias has no anchor before it"]);
   });
 
   test("a file beyond its bound is refused unread", () => {

@@ -19,6 +19,7 @@ export interface Fault extends Position {
   readonly message: string;
 }
 
+/** What stood in the files. */
 export interface ReadResources {
   readonly routes: readonly AIRoute[];
   readonly quotas: readonly AIQuota[];
@@ -31,6 +32,7 @@ export interface ReadResources {
   readonly faultAt: (resource: ResourceRef, path: readonly (string | number)[], message: string) => Fault | undefined;
 }
 
+/** A resource by kind and name. */
 export interface ResourceRef {
   readonly kind: "AIRoute" | "AIQuota" | "Secret";
   readonly namespace: string;

@@ -4,6 +4,7 @@ import type { Finding } from "../compile/outcome.ts";
 import type { SourceFile } from "./document.ts";
 import { type Fault, type ReadResources, readResources } from "./read.ts";
 
+/** What was found in the files. */
 export interface Validation {
   /** What must be mended, in the order of the files; empty: all is well. */
   readonly faults: readonly Fault[];

@@ -72,7 +72,10 @@ export const quotaStoreContract = (name: string, open: () => Promise<OpenQuotaSt
       test("may be used up at once, to the last unit and no further", async () => {
         const one = claim({ window: window(), max: 10, amount: 10 });
         expect(await reserve([one])).toMatchObject({ admitted: true, claims: [{ used: 10, exceeded: false }] });
-        expect(await reserve([{ ...one, amount: 1 }])).toMatchObject({ admitted: false, claims: [{ used: 10, exceeded: true }] });
+        expect(await reserve([{ ...one, amount: 1 }])).toMatchObject({
+          admitted: false,
+          claims: [{ used: 10, exceeded: true }],
+        });
         expect(await reserve([{ ...one, amount: 0 }])).toMatchObject({ admitted: true, claims: [{ used: 10 }] });
       });
 
@@ -179,10 +182,22 @@ export const quotaStoreContract = (name: string, open: () => Promise<OpenQuotaSt
     });
 
     test.each([
-      { name: "all that is wanted where there is room", max: 1000, output: { wanted: 300, min: 16 }, want: 300, used: 401 },
+      {
+        name: "all that is wanted where there is room",
+        max: 1000,
+        output: { wanted: 300, min: 16 },
+        want: 300,
+        used: 401,
+      },
       { name: "what there is room for", max: 200, output: { wanted: 300, min: 16 }, want: 99, used: 200 },
       { name: "whole steps", max: 200, output: { wanted: 300, min: 16, step: 8 }, want: 96, used: 197 },
-      { name: "the least where there is room for no more", max: 117, output: { wanted: 300, min: 16 }, want: 16, used: 117 },
+      {
+        name: "the least where there is room for no more",
+        max: 117,
+        output: { wanted: 300, min: 16 },
+        want: 16,
+        used: 117,
+      },
       { name: "nothing where the least does not fit", max: 116, output: { wanted: 300, min: 16 }, want: 0, used: 0 },
       { name: "nothing where none is asked for", max: 116, output: undefined, want: 0, used: 101 },
     ])("output is granted: $name", async ({ max, output, want, used }) => {
@@ -222,7 +237,9 @@ export const quotaStoreContract = (name: string, open: () => Promise<OpenQuotaSt
       const own = fresh("holds");
       const holds = ["a", "b", "c", "d"];
       for (const holdId of holds) {
-        await opened.store.reserve(request([claim()], { namespace: own, holdId, leaseMs: holdId === "d" ? 20 : 60_000 }));
+        await opened.store.reserve(
+          request([claim()], { namespace: own, holdId, leaseMs: holdId === "d" ? 20 : 60_000 }),
+        );
       }
       expect(await opened.store.liveHolds(own)).toBe(4);
       await opened.store.settle({ namespace: own, holdId: "a", amounts: [1] });
@@ -300,7 +317,10 @@ export const quotaWindowContract = (name: string, open: () => Promise<OpenQuotaS
 
     test("Calendar: the store's time picks the window among the boundaries", async () => {
       const start = opened.nowMs() - 1_000;
-      const window: WindowSpec = { type: "Calendar", boundariesMs: [start - 1_000, start, start + 1_300, start + 9_000] };
+      const window: WindowSpec = {
+        type: "Calendar",
+        boundariesMs: [start - 1_000, start, start + 1_300, start + 9_000],
+      };
       const counter = fresh("calendar");
       expect((await ask(window, counter, { amount: 4 })).admitted).toBe(true);
       const [state] = (await ask(window, counter)).claims;

@@ -42,4 +42,8 @@ cacheStoreContract("memory", async () => {
   const store = createMemoryCacheStore({ clock });
   return { store, entryBytesMax: cacheEntryBytesMaxDefault, advance: async (ms) => clock.advance(ms), close };
 });
-cacheStoreContract("redis", async () => ({ store: stores.cache, entryBytesMax: cacheEntryBytesMaxDefault, ...passing }));
+cacheStoreContract("redis", async () => ({
+  store: stores.cache,
+  entryBytesMax: cacheEntryBytesMaxDefault,
+  ...passing,
+}));

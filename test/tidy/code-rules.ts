@@ -103,12 +103,14 @@ const ofType = (source: string, text: string, is: (node: SyntaxNode) => boolean)
     .map((node) => ({ line: node.firstLine, text }));
 
 const badName = (path: string): Offence[] => {
-  const words = [...dirname(path).split("/"), basename(path, ".ts").replace(/\.test$/, "")];
+  const words = [...dirname(path).split("/"), basename(path, ".ts").replace(/\..*$/, "")];
   const bannedAnywhere = /(^|-)(utils?|helpers?|common|managers?|misc)(-|$)/;
   const bannedAlone = /^(data|info|index|types)$/;
   const bad = words.find((word) => bannedAnywhere.test(word) || bannedAlone.test(word));
   if (bad) return [{ line: 1, text: `"${bad}" says nothing: name it after what it holds` }];
-  const isKebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|contract|rows|generated|config|d))?\.ts$/.test(basename(path));
+  const isKebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.(contract|rows|generated|config|d|(property\.)?test))?\.ts$/.test(
+    basename(path),
+  );
   return isKebab ? [] : [{ line: 1, text: "a file name is kebab-case" }];
 };
 

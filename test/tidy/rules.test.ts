@@ -85,19 +85,19 @@ describe("a rule of the style page catches", () => {
     { name: "work without an issue", path: "Makefile", source: `# ${"TO"}DO later\n`, want: `${"TO"}DO` },
     {
       name: "an unnamed key",
-      path: "a.lua",
+      path: "lua/a.lua",
       source: "-- Adds. ARGV[1] tokens. RETURNS 1\nreturn KEYS[1] .. ARGV[1]\n",
       want: "the header does not name KEYS[1]",
     },
     {
       name: "a named argument that is not used",
-      path: "a.lua",
+      path: "lua/a.lua",
       source: "-- Adds. KEYS[1] counter ARGV[1] tokens. RETURNS 1\nreturn KEYS[1]\n",
       want: "the header names ARGV[1], which nothing uses",
     },
     {
       name: "a result without words",
-      path: "a.lua",
+      path: "lua/a.lua",
       source: "-- Adds. KEYS[1] counter\nreturn KEYS[1]\n",
       want: "the header does not say what it RETURNS",
     },
@@ -132,7 +132,7 @@ describe("a rule of the style page lets pass", () => {
     },
     {
       name: "a header with an open range",
-      path: "a.lua",
+      path: "lua/a.lua",
       source:
         "#!lua flags=x\n-- Adds. KEYS[1] index KEYS[2..] counters\n-- RETURNS 1\nreturn #KEYS + KEYS[1] + KEYS[3]\n",
     },
@@ -140,7 +140,7 @@ describe("a rule of the style page lets pass", () => {
     { name: "work with an issue", path: "Makefile", source: `# ${"TO"}DO(#12) later\n` },
     {
       name: "a true header",
-      path: "a.lua",
+      path: "lua/a.lua",
       source: "-- Adds. KEYS[1] counter ARGV[1] tokens. RETURNS the sum\nreturn KEYS[1] .. ARGV[1]\n",
     },
   ])("$name", ({ path, source }) => {

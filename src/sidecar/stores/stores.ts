@@ -27,5 +27,11 @@ export async function openStores({ redisUrl, clock, log }: StoreSettings): Promi
   }
   const redis = openRedis({ url: redisUrl, clock, log });
   await redis.ready();
-  return { kind: "redis", quota: redis.quota, cache: redis.cache, isUp: () => redis.state().quota.up, close: () => redis.close() };
+  return {
+    kind: "redis",
+    quota: redis.quota,
+    cache: redis.cache,
+    isUp: () => redis.state().quota.up,
+    close: () => redis.close(),
+  };
 }

@@ -68,7 +68,12 @@ class MemoryQuotaStore implements QuotaStore {
     for (const { claim, name, counter, span, state, amount } of judged) {
       this.#counters.set(name, counter);
       const added = charge(counter, span, amount);
-      amounts.push({ counter: name, slot: span.slot, amount: added, isConcurrency: claim.window.type === "Concurrency" });
+      amounts.push({
+        counter: name,
+        slot: span.slot,
+        amount: added,
+        isConcurrency: claim.window.type === "Concurrency",
+      });
       states.push({ ...state, used: state.used + added, resetMs: resetMsOf(counter, span, claim.window, nowMs) });
     }
     const result = { admitted: true, outputGranted, claims: states };

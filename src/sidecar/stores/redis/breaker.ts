@@ -78,4 +78,3 @@ export class Breaker {
 /** Waits before the next probe, ms. `random` answers 0 to 1. */
 export const probeDelay = (random: () => number): number =>
   probeDelayMs.min + random() * (probeDelayMs.max - probeDelayMs.min);
-

@@ -22,7 +22,8 @@ export const createRedisCacheStore = ({
   get: async (namespace, key) => {
     const reply = await connection.send("get", [cacheKey(namespace, key)]);
     if (reply === null) return undefined;
-    if (!Buffer.isBuffer(reply)) throw new StoreUnavailable("Redis answered with something unexpected", { maybeDone: true });
+    if (!Buffer.isBuffer(reply))
+      throw new StoreUnavailable("Redis answered with something unexpected", { maybeDone: true });
     return reply;
   },
   put: async (namespace, key, value, ttlMs) => {

@@ -138,7 +138,8 @@ export class Connection {
 
   #refusal(): StoreUnavailable | undefined {
     if (this.#isClosed) return new StoreUnavailable("the store is closed", { maybeDone: false });
-    if (this.#breaker.state === "Open") return new StoreUnavailable("Redis is away: its breaker is open", { maybeDone: false });
+    if (this.#breaker.state === "Open")
+      return new StoreUnavailable("Redis is away: its breaker is open", { maybeDone: false });
     if (this.#client.isReady()) return undefined;
     this.#breaker.failed("not connected");
     return new StoreUnavailable("Redis is not connected", { maybeDone: false });

@@ -48,7 +48,8 @@ export const openRedis = (settings: RedisSettings): RedisStores => {
     ...(settings.connectTimeoutMs !== undefined && { connectTimeoutMs: settings.connectTimeoutMs }),
   };
   const connection = new Connection({ ...shared, url, purpose: "quota" });
-  const cacheConnection = cacheUrl === url ? connection : new Connection({ ...shared, url: cacheUrl, purpose: "cache" });
+  const cacheConnection =
+    cacheUrl === url ? connection : new Connection({ ...shared, url: cacheUrl, purpose: "cache" });
   const quota = new RedisQuotaStore({ connection, clock, log });
   const cache = createRedisCacheStore({
     connection: cacheConnection,

@@ -42,7 +42,10 @@ export class RedisQuotaStore implements QuotaStore {
     this.#connection = connection;
     this.#log = log;
     this.#scripts = new ScriptRunner(connection);
-    this.#orphans = new Orphans({ clock, release: (namespace, holdId) => this.#release(namespace, holdId, lateReserveMs) });
+    this.#orphans = new Orphans({
+      clock,
+      release: (namespace, holdId) => this.#release(namespace, holdId, lateReserveMs),
+    });
     connection.onRecovered(() => {
       this.#checked = this.#checkEviction();
       void this.#orphans.flush();
@@ -133,7 +136,10 @@ export class RedisQuotaStore implements QuotaStore {
     }
     const evicting = policies.find((policy) => policy !== undefined && policy !== "noeviction");
     if (evicting !== undefined && evicting !== this.#evictionPolicy) {
-      this.#log.error({ maxmemoryPolicy: evicting }, "redis evicts keys: quotas are not enforced by it until it is noeviction");
+      this.#log.error(
+        { maxmemoryPolicy: evicting },
+        "redis evicts keys: quotas are not enforced by it until it is noeviction",
+      );
     }
     this.#evictionPolicy = evicting;
     if (policies.includes(undefined) && !this.#isPolicyUnknown) {
@@ -145,7 +151,8 @@ export class RedisQuotaStore implements QuotaStore {
 
 const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
   const [admitted, outputGranted = 0, ...words] = numbersOf(reply);
-  if (admitted === -1) throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
+  if (admitted === -1)
+    throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
   if (words.length !== claimCount * 4) throw unexpected();
   const claims: ClaimState[] = [];
   for (let at = 0; at < words.length; at += 4) {

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import type { Connection } from "./connection.ts";
 import { commandFaultOf } from "./faults.ts";
-import type { ScriptCall, ScriptName } from "./scripts.ts";
 import { luaSources } from "./scripts.generated.ts";
+import type { ScriptCall, ScriptName } from "./scripts.ts";
 
 /** Runs a script by its digest, and once more with its text where Redis does not know it: after its start or SCRIPT FLUSH. */
 export class ScriptRunner {

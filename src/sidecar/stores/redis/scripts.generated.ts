@@ -16,7 +16,7 @@ if ARGV[1] == "holds" then
 end
 
 if ARGV[1] == "concurrency" then
-  local units = -(redis.call("ZSCORE", KEYS[1], "used") or 0)
+  local units = 0 - (redis.call("ZSCORE", KEYS[1], "used") or 0)
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
     units = units - string.match(member, "^%d+")
   end
@@ -177,7 +177,7 @@ end
 
 -- In use now; holds whose lease has ended are given back first. The member "used" has minus the units in use as its score.
 local function inUse(key)
-  local units, dead = -(call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
+  local units, dead = 0 - (call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
   if #dead > 0 then
     for _, member in ipairs(dead) do units = units - string.match(member, "^%d+") end
     call("ZREMRANGEBYSCORE", key, "(0", now)

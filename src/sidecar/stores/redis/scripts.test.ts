@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { luaSources } from "./scripts.generated.ts";
 import * as calls from "./scripts.ts";
 import { type ScriptCall, type ScriptName, signatures } from "./scripts.ts";
-import { luaSources } from "./scripts.generated.ts";
 
 const folder = new URL("./lua/", import.meta.url);
 const files = readdirSync(folder).filter((file) => file.endsWith(".lua"));
@@ -40,23 +40,34 @@ test.each(Object.keys(luaSources) as ScriptName[])("%s.lua says in its header wh
   expect({ keys: declared(header, "KEYS"), args: declared(header, "ARGV") }).toEqual(signatures[name]);
 });
 
-test.each(Object.keys(luaSources) as ScriptName[])("%s.lua reads every declared key and argument and no other", (name) => {
-  const body = luaSources[name].slice(headerOf(luaSources[name]).length);
-  for (const [table, list] of [
-    ["KEYS", signatures[name].keys],
-    ["ARGV", signatures[name].args],
-  ] as const) {
-    const parts = list.split(", ");
-    const repeats = parts.at(-1)?.endsWith("..") === true;
-    const read = new Set([...body.matchAll(new RegExp(`${table}\\[(\\d+)\\]`, "g"))].map(([, index]) => Number(index)));
-    const single = repeats ? parts.length - 1 : parts.length;
-    expect([...read].toSorted()).toEqual(Array.from({ length: single }, (_, index) => index + 1));
-    // A repeated part is read by a computed index, or in a loop over the whole table.
-    expect(new RegExp(`${table}\\[[a-z][^\\]]*\\]|ipairs\\(${table}\\)`).test(body)).toBe(repeats);
-  }
-});
+test.each(Object.keys(luaSources) as ScriptName[])(
+  "%s.lua reads every declared key and argument and no other",
+  (name) => {
+    const body = luaSources[name].slice(headerOf(luaSources[name]).length);
+    for (const [table, list] of [
+      ["KEYS", signatures[name].keys],
+      ["ARGV", signatures[name].args],
+    ] as const) {
+      const parts = list.split(", ");
+      const repeats = parts.at(-1)?.endsWith("..") === true;
+      const read = new Set(
+        [...body.matchAll(new RegExp(`${table}\\[(\\d+)\\]`, "g"))].map(([, index]) => Number(index)),
+      );
+      const single = repeats ? parts.length - 1 : parts.length;
+      expect([...read].toSorted()).toEqual(Array.from({ length: single }, (_, index) => index + 1));
+      // A repeated part is read by a computed index, or in a loop over the whole table.
+      expect(new RegExp(`${table}\\[[a-z][^\\]]*\\]|ipairs\\(${table}\\)`).test(body)).toBe(repeats);
+    }
+  },
+);
 
-const claim = { counter: "q/l/s", window: { type: "Sliding", durationMs: 60_000 }, max: 5, amount: 1, enforced: true } as const;
+const claim = {
+  counter: "q/l/s",
+  window: { type: "Sliding", durationMs: 60_000 },
+  max: 5,
+  amount: 1,
+  enforced: true,
+} as const;
 const samples: readonly ScriptCall[] = [
   calls.reserveCall({ namespace: "n", holdId: "h", leaseMs: 1, claims: [claim, { ...claim, counter: "other" }] }),
   calls.settleCall({ namespace: "n", holdId: "h", amounts: [1, 2] }),

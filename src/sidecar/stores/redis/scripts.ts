@@ -1,7 +1,7 @@
 import type { Claim, ReserveRequest, Settlement, WindowSpec } from "../../ports/quota-store.ts";
 import { slotMsOf } from "../claims.ts";
 import { counterKey, holdKey, holdsKey } from "./keys.ts";
-import { luaSources } from "./scripts.generated.ts";
+import type { luaSources } from "./scripts.generated.ts";
 
 export type ScriptName = keyof typeof luaSources;
 
@@ -17,7 +17,10 @@ export interface ScriptCall {
  * compares the two with each other, with what the calls below pass and with what the scripts read.
  */
 export const signatures: Readonly<Record<ScriptName, { readonly keys: string; readonly args: string }>> = {
-  reserve: { keys: "hold record, index of live holds, counters..", args: "lease, wanted output, least output, step of output, claims.." },
+  reserve: {
+    keys: "hold record, index of live holds, counters..",
+    args: "lease, wanted output, least output, step of output, claims..",
+  },
   settle: { keys: "hold record, index of live holds", args: "actual amounts.." },
   release: { keys: "hold record, index of live holds", args: "how long a reserve that comes late is turned away" },
   renew: { keys: "index of live holds, hold records..", args: "lease" },
@@ -60,7 +63,11 @@ export const settleCall = ({ namespace, holdId, amounts }: Settlement): ScriptCa
 });
 
 /** Gives a hold back. `lateMs`: how long its reserve is turned away if it comes only now; 0: not at all. */
-export const releaseCall = (hold: { readonly namespace: string; readonly holdId: string; readonly lateMs: number }): ScriptCall => ({
+export const releaseCall = (hold: {
+  readonly namespace: string;
+  readonly holdId: string;
+  readonly lateMs: number;
+}): ScriptCall => ({
   script: "release",
   keys: [holdKey(hold.namespace, hold.holdId), holdsKey(hold.namespace)],
   args: [String(hold.lateMs)],

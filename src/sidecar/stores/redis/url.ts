@@ -40,8 +40,10 @@ export const parseRedisUrl = (url: string): RedisTarget => {
   const hosts = hostList.split(",").map((host) => parseHost(host, topology === "Sentinel" ? 26379 : 6379));
   if (hosts.length > redisHostsMax) throw new RedisUrlFault(`at most ${redisHostsMax} hosts`);
   if (topology === "Standalone" && hosts.length !== 1) throw new RedisUrlFault("redis:// takes one host");
-  if (topology === "Sentinel" && path === "") throw new RedisUrlFault("redis+sentinel:// needs the master's name as its path");
-  if (topology === "Cluster" && path !== "") throw new RedisUrlFault("redis+cluster:// takes no path: a Cluster has one database");
+  if (topology === "Sentinel" && path === "")
+    throw new RedisUrlFault("redis+sentinel:// needs the master's name as its path");
+  if (topology === "Cluster" && path !== "")
+    throw new RedisUrlFault("redis+cluster:// takes no path: a Cluster has one database");
   const options = parseQuery(query, topology);
   const sentinelPassword = options.get("sentinelPassword");
   return {

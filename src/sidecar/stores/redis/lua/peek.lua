@@ -14,7 +14,7 @@ if ARGV[1] == "holds" then
 end
 
 if ARGV[1] == "concurrency" then
-  local units = -(redis.call("ZSCORE", KEYS[1], "used") or 0)
+  local units = 0 - (redis.call("ZSCORE", KEYS[1], "used") or 0)
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
     units = units - string.match(member, "^%d+")
   end

@@ -81,7 +81,7 @@ end
 
 -- In use now; holds whose lease has ended are given back first. The member "used" has minus the units in use as its score.
 local function inUse(key)
-  local units, dead = -(call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
+  local units, dead = 0 - (call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
   if #dead > 0 then
     for _, member in ipairs(dead) do units = units - string.match(member, "^%d+") end
     call("ZREMRANGEBYSCORE", key, "(0", now)

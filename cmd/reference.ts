@@ -1,0 +1,148 @@
+/** Reference pages of the sidecar, from the tables that the code itself uses. */
+import { errorCatalogue, retryAfterMsMax } from "../src/sidecar/errors.ts";
+import { jsonLimitsDefault } from "../src/sidecar/json/scan.ts";
+import { metricCatalogue } from "../src/sidecar/metrics.ts";
+import { pathCharsMax, queryCharsMax } from "../src/sidecar/openai/paths.ts";
+import { sseEventBytesMax } from "../src/sidecar/openai/sse.ts";
+import { pendingSettlementsMax } from "../src/sidecar/quota/settler.ts";
+import { bodyTimeoutMs, clientKeepAliveMs, headBytesMax, headTimeoutMs } from "../src/sidecar/server.ts";
+import { settingsTable } from "../src/sidecar/settings.ts";
+import { auditQueueRecordsMax, auditWriteTimeoutMs } from "../src/sidecar/sinks/lines.ts";
+import { cacheBytesMaxDefault } from "../src/sidecar/stores/memory/cache.ts";
+import { memoryEntriesMaxDefault } from "../src/sidecar/stores/memory/quota.ts";
+import { consecutiveFailuresMax } from "../src/sidecar/stores/redis/breaker.ts";
+import { commandTimeoutMsDefault } from "../src/sidecar/stores/redis/connection.ts";
+import { orphansMaxDefault } from "../src/sidecar/stores/redis/orphans.ts";
+import { headerFieldsMax } from "../src/sidecar/stages/accept.ts";
+import { outputGrantTokensMin } from "../src/sidecar/stages/admit.ts";
+import { decodedBytesFree, decodedRatioMax } from "../src/sidecar/upstream/decoder.ts";
+import { answerJsonBytesMax, cacheAnswerBytesMax } from "../src/sidecar/upstream/json-sink.ts";
+import { connectionsMax } from "../src/sidecar/upstream/pools.ts";
+import { stalledClientMs } from "../src/sidecar/upstream/stream-sink.ts";
+import { restMsMax } from "../src/sidecar/upstream/targets.ts";
+
+const note = "<!-- Written by `node cmd/generate.ts` from the code; do not edit. -->";
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows]
+    .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n");
+
+/** Every error that a client can see. */
+export const errorsPage = (): string => `# Errors
+
+${note}
+
+Every error of the sidecar's own has the provider's shape, \`{"error": {"message", "type", "param", "code"}}\`, and says with
+\`x-should-retry\` whether the official SDKs may try again. A provider's own error comes back as it was. In a stream the same
+object is an event: \`data: {"error": ...}\` for chat, \`event: error\` for responses.
+
+${table(
+  ["Code", "Status", "Type", "Param", "Retried by SDKs", "Message"],
+  Object.entries(errorCatalogue).map(([code, row]) => [
+    `\`${code}\``,
+    String(row.status),
+    `\`${row.type}\``,
+    row.param === null ? "" : `\`${row.param}\``,
+    row.retry ? "yes" : "no",
+    row.text("…", "…", "…"),
+  ]),
+)}
+`;
+
+/** Every metric. */
+export const metricsPage = (): string => `# Metrics
+
+${note}
+
+On the admin port, \`/metrics\`, in Prometheus' format, beside Node's own \`process_*\` and \`nodejs_*\`. Label sets are closed: a label never
+holds a text that a client chose. Histograms \`gen_ai_client_*\` follow OpenTelemetry's GenAI conventions.
+
+${table(
+  ["Metric", "Meaning"],
+  Object.entries(metricCatalogue).map(([name, help]) => [`\`${name}\``, help]),
+)}
+`;
+
+/** The sidecar's environment. */
+export const settingsPage = (): string => `# Settings of the sidecar
+
+${note}
+
+Read once at the start. A variable that is missing or wrong ends the start with all faults at once.
+
+${table(
+  ["Variable", "Default", "Meaning"],
+  Object.entries(settingsTable).map(([name, [fallback, sentence]]) => [
+    `\`${name}\``,
+    fallback === undefined ? "required" : fallback === "" ? "empty" : `\`${fallback}\``,
+    sentence,
+  ]),
+)}
+`;
+
+const limitRows: readonly (readonly [string, number | string, string, string])[] = [
+  ["headBytesMax", headBytesMax, "bytes of a request's head", "431 `headers_too_large`"],
+  ["headerFieldsMax", headerFieldsMax, "header fields of a request", "431 `headers_too_large`"],
+  ["pathCharsMax", pathCharsMax, "characters of a path", "400 `invalid_url`"],
+  ["queryCharsMax", queryCharsMax, "characters of a query", "400 `invalid_url`"],
+  ["headTimeoutMs", headTimeoutMs, "ms for a request's head to arrive", "408 `request_timeout`"],
+  ["bodyTimeoutMs", bodyTimeoutMs, "ms for a whole request to arrive", "408 `request_timeout`"],
+  ["limits.bodyBytes, jsonBytes, messages, n ...", "AIRoute", "set for each rule", "see the AIRoute reference"],
+  ["JSON depthMax", jsonLimitsDefault.depthMax, "levels of nesting", "400 `invalid_json`"],
+  ["JSON keysMax", jsonLimitsDefault.keysMax, "keys of a body", "400 `invalid_json`"],
+  ["JSON valuesMax", jsonLimitsDefault.valuesMax, "values of a body", "400 `invalid_json`"],
+  ["outputGrantTokensMin", outputGrantTokensMin, "tokens of output below which a nearly spent quota refuses", "429"],
+  [
+    "retryAfterMsMax",
+    retryAfterMsMax,
+    "ms that a client is asked to wait at most",
+    "beyond it `x-should-retry: false`",
+  ],
+  ["connectionsMax", connectionsMax, "connections to one provider origin", "calls wait for a free one"],
+  ["restMsMax", restMsMax, "ms that a Retry-After keeps a backend out of the first place", "capped"],
+  ["answerJsonBytesMax", answerJsonBytesMax, "bytes of a JSON answer", "502 `upstream_too_large`"],
+  ["sseEventBytesMax", sseEventBytesMax, "bytes of one event of a stream", "error frame `upstream_too_large`"],
+  [
+    "decodedRatioMax",
+    decodedRatioMax,
+    `decoded bytes for each compressed byte, beyond ${decodedBytesFree} bytes`,
+    "502 `upstream_too_large`",
+  ],
+  ["stalledClientMs", stalledClientMs, "ms that a client may stop reading", "the call is ended"],
+  ["clientKeepAliveMs", clientKeepAliveMs, "ms that an idle client connection is kept", "closed"],
+  ["cacheAnswerBytesMax", cacheAnswerBytesMax, "bytes of an answer that is cached", "not stored"],
+  [
+    "pendingSettlementsMax",
+    pendingSettlementsMax,
+    "settlements kept while the store is away",
+    "the oldest is dropped: its hold stays charged",
+  ],
+  [
+    "auditQueueRecordsMax",
+    auditQueueRecordsMax,
+    "audit records that wait for the disk",
+    "503 `audit_unavailable`, or as `audit.onFailure` says",
+  ],
+  [
+    "auditWriteTimeoutMs",
+    auditWriteTimeoutMs,
+    "ms for one write of audit records",
+    "503 `audit_unavailable`, or as `audit.onFailure` says",
+  ],
+];
+
+/** Every limit of the request path. */
+export const limitsPage = (): string => `# Limits
+
+${note}
+
+${table(
+  ["Name", "Value", "Of what", "Beyond it"],
+  limitRows.map(([name, value, what, beyond]) => [
+    `\`${name}\``,
+    typeof value === "number" ? value.toLocaleString("en-US") : value,
+    what,
+    beyond,
+  ]),
+)}
+`;

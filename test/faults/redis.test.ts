@@ -1,0 +1,293 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Log } from "../../src/base/log.ts";
+import type { Claim } from "../../src/sidecar/ports/quota-store.ts";
+import { StoreUnavailable } from "../../src/sidecar/ports/store-unavailable.ts";
+import { openRedis, type RedisSettings, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
+import { startProxy, startRedis, type TestProxy, type TestRedis } from "../fixtures/redis.ts";
+
+const timeoutMs = 50;
+/** A command under its timeout on a machine that is busy with other tests. */
+const slackMs = 150;
+const recoveryMsMax = 5_000;
+
+const claim: Claim = {
+  counter: "q/l/all",
+  window: { type: "Fixed", durationMs: 86_400_000 * 28 },
+  max: 1_000_000,
+  amount: 1,
+  enforced: true,
+};
+let serial = 0;
+const request = (change: { claims?: readonly Claim[] } = {}) => ({
+  namespace: "faults",
+  holdId: `hold-${++serial}`,
+  leaseMs: 60_000,
+  claims: [claim],
+  ...change,
+});
+
+/** What a call came to, and how long it took. */
+const outcome = async (
+  call: () => Promise<unknown>,
+): Promise<{ fault: StoreUnavailable | undefined; tookMs: number }> => {
+  const startMs = performance.now();
+  try {
+    await call();
+    return { fault: undefined, tookMs: performance.now() - startMs };
+  } catch (fault) {
+    if (!(fault instanceof StoreUnavailable)) throw fault;
+    return { fault, tookMs: performance.now() - startMs };
+  }
+};
+
+/** Waits until a reserve is admitted; answers how long that took. */
+const untilAdmitted = async (stores: RedisStores): Promise<number> => {
+  const startMs = performance.now();
+  for (;;) {
+    if ((await outcome(() => stores.quota.reserve(request()))).fault === undefined) return performance.now() - startMs;
+    if (performance.now() - startMs > 2 * recoveryMsMax) throw new Error("it did not recover");
+    await sleep(50);
+  }
+};
+
+const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
+  const endsMs = performance.now() + recoveryMsMax;
+  while (!(await holds())) {
+    if (performance.now() > endsMs) throw new Error(`not within ${recoveryMsMax} ms: ${what}`);
+    await sleep(20);
+  }
+};
+
+let redis: TestRedis;
+let proxy: TestProxy | undefined;
+let stores: RedisStores;
+let lines: { msg: string; level: number }[];
+const log = (): Log =>
+  pino(
+    { level: "info" },
+    { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string; level: number }) },
+  );
+const said = (message: string): number => lines.filter(({ msg }) => msg === message).length;
+
+const open = async (change: Partial<RedisSettings> = {}): Promise<RedisStores> => {
+  stores = openRedis({ url: redis.url, log: log(), clock: systemClock, commandTimeoutMs: timeoutMs, ...change });
+  await stores.ready();
+  return stores;
+};
+
+beforeEach(async () => {
+  lines = [];
+  proxy = undefined;
+  redis = await startRedis();
+});
+afterEach(async () => {
+  redis.resume();
+  await stores.close();
+  await proxy?.stop();
+  await redis.stop();
+});
+
+describe("a Redis that refuses connections", () => {
+  test("fails every call at once, opens the breaker after five, and is back within 5 s of its start", async () => {
+    await redis.kill();
+    const startMs = performance.now();
+    await open();
+    expect(performance.now() - startMs).toBeLessThan(1_500);
+    for (let i = 0; i < 6; i++) {
+      const { fault, tookMs } = await outcome(() => stores.quota.reserve(request()));
+      expect(fault?.maybeDone).toBe(false);
+      expect(tookMs).toBeLessThan(slackMs);
+      expect(stores.state().quota.breaker).toBe(i < 4 ? "Closed" : "Open");
+    }
+    expect((await outcome(() => stores.cache.get("faults", "key"))).fault).toBeDefined();
+    expect(stores.state().quota.up).toBe(false);
+    await redis.start();
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    expect(stores.state().quota).toEqual({ up: true, breaker: "Closed", full: false });
+    expect([said("redis breaker opened"), said("redis breaker closed"), said("redis connected")]).toEqual([1, 1, 1]);
+  });
+
+  test("that restarts empty is used again without its scripts", async () => {
+    await open();
+    await stores.quota.reserve(request());
+    await redis.kill();
+    await until("the loss is noticed", () => !stores.state().quota.up);
+    await redis.start();
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBeGreaterThan(0);
+    expect(said("redis connection lost")).toBe(1);
+  });
+});
+
+describe("a frozen Redis", () => {
+  test("never holds a call beyond its timeout, is left alone, and is back within 5 s of going on", async () => {
+    await open();
+    await stores.quota.reserve(request());
+    redis.pause();
+    const slow = await Promise.all(Array.from({ length: 8 }, () => outcome(() => stores.quota.reserve(request()))));
+    for (const { fault, tookMs } of slow) {
+      expect(fault?.maybeDone).toBe(true);
+      expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+    }
+    const fast = await Promise.all(Array.from({ length: 200 }, () => outcome(() => stores.quota.reserve(request()))));
+    for (const { fault, tookMs } of fast) {
+      expect(fault?.maybeDone).toBe(false);
+      expect(tookMs).toBeLessThan(timeoutMs);
+    }
+    await sleep(4_000);
+    expect(said("redis breaker opened")).toBe(1);
+    redis.resume();
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    // The eight may have run; whether they did or not, nothing of them is left.
+    await until("what nobody owns is released", () => stores.quota.orphans === 0);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+    expect(await stores.quota.liveHolds("faults")).toBe(2);
+  });
+
+  test("does not keep a start waiting, nor an end", async () => {
+    redis.pause();
+    const startMs = performance.now();
+    await open({ connectTimeoutMs: 300 });
+    expect(performance.now() - startMs).toBeLessThan(300 + slackMs);
+    expect((await outcome(() => stores.quota.reserve(request()))).fault?.maybeDone).toBe(false);
+    redis.resume();
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    redis.pause();
+    const hanging = outcome(() => stores.quota.reserve(request()));
+    const closingMs = performance.now();
+    await stores.close();
+    expect(performance.now() - closingMs).toBeLessThan(4 * timeoutMs + slackMs);
+    expect((await hanging).fault).toBeDefined();
+  });
+});
+
+describe("a Redis behind a bad network", () => {
+  test("that is 200 ms slow delays nobody by more than the timeout and leaves no hold", async () => {
+    proxy = await startProxy(redis.port);
+    await open({ url: proxy.url });
+    await stores.quota.reserve(request());
+    proxy.delayMs = 200;
+    for (let i = 0; i < 8; i++) {
+      const { fault, tookMs } = await outcome(() => stores.quota.reserve(request()));
+      expect(fault).toBeDefined();
+      expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+    }
+    proxy.delayMs = 0;
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    await until("what nobody owns is released", () => stores.quota.orphans === 0);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+    expect(await stores.quota.liveHolds("faults")).toBe(2);
+  });
+
+  test("that cuts in the middle of a reply fails the calls under way, and only these", async () => {
+    proxy = await startProxy(redis.port);
+    await open({ url: proxy.url });
+    await stores.quota.reserve(request());
+    proxy.cutNextReply();
+    const cut = await Promise.all(Array.from({ length: 5 }, () => outcome(() => stores.quota.reserve(request()))));
+    for (const { fault, tookMs } of cut) {
+      expect(fault?.maybeDone).toBe(true);
+      expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+    }
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    await until("what nobody owns is released", () => stores.quota.orphans === 0);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+  });
+
+  test.each([
+    { name: "another type", reply: ":1\r\n" },
+    { name: "nothing", reply: "*-1\r\n" },
+    { name: "too few values", reply: "*2\r\n:1\r\n:0\r\n" },
+    { name: "an unknown error", reply: "-ERR Error running script\r\n" },
+    { name: "no protocol at all", reply: "HTTP/1.1 400 Bad Request\r\n\r\n" },
+  ])("that answers $name is unavailable, not trusted", async ({ reply }) => {
+    proxy = await startProxy(redis.port);
+    await open({ url: proxy.url });
+    await stores.quota.reserve(request());
+    proxy.answer = Buffer.from(reply);
+    const { fault, tookMs } = await outcome(() => stores.quota.reserve(request()));
+    expect(fault?.maybeDone).toBe(true);
+    expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+    proxy.answer = undefined;
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+  });
+});
+
+describe("a Redis that refuses commands", () => {
+  test("for want of memory takes no hold, but settles and releases those it has", async () => {
+    await open();
+    const [settled, released] = [request(), request()];
+    await stores.quota.reserve(settled);
+    await stores.quota.reserve(released);
+    await redis.command("CONFIG SET maxmemory 1");
+    for (let i = 0; i < 10; i++) {
+      expect((await outcome(() => stores.quota.reserve(request()))).fault?.maybeDone).toBe(false);
+    }
+    expect(stores.state().quota).toEqual({ up: true, breaker: "Closed", full: true });
+    await stores.cache.put("faults", "key", Buffer.from("value"), 1_000);
+    expect(await stores.cache.get("faults", "key")).toBeUndefined();
+    expect(await stores.quota.renew("faults", [settled.holdId, "gone"], 60_000)).toEqual(["gone"]);
+    expect(await stores.quota.settle({ namespace: "faults", holdId: settled.holdId, amounts: [5] })).toBe(true);
+    expect(await stores.quota.release("faults", released.holdId)).toBe(true);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(5);
+    await redis.command("CONFIG SET maxmemory 0");
+    await stores.quota.reserve(request());
+    expect(stores.state().quota.full).toBe(false);
+    expect([said("redis is full: it refuses what needs memory"), said("redis has room again")]).toEqual([1, 1]);
+  });
+
+  test("that has forgotten its scripts is told them again, by every caller at once", async () => {
+    await open();
+    const before = request();
+    await stores.quota.reserve(before);
+    expect(await redis.command("SCRIPT FLUSH")).toBe("+OK");
+    const results = await Promise.all(Array.from({ length: 20 }, () => stores.quota.reserve(request())));
+    expect(results.every((result) => result.admitted)).toBe(true);
+    await redis.command("SCRIPT FLUSH");
+    expect(await stores.quota.settle({ namespace: "faults", holdId: before.holdId, amounts: [1] })).toBe(true);
+    expect(stores.state().quota.breaker).toBe("Closed");
+  });
+
+  test("as a replica that takes no writes holds nothing and is asked for its master again", async () => {
+    await open();
+    await stores.quota.reserve(request());
+    await redis.command("REPLICAOF 127.0.0.1 1");
+    for (let i = 0; i < 5; i++)
+      expect((await outcome(() => stores.quota.reserve(request()))).fault?.maybeDone).toBe(false);
+    await redis.command("REPLICAOF NO ONE");
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    expect(said("redis breaker opened")).toBeLessThanOrEqual(1);
+  });
+
+  test("that may evict counters enforces no quota, but keeps serving as a cache", async () => {
+    await redis.command("CONFIG SET maxmemory-policy allkeys-lru");
+    await open();
+    const { fault } = await outcome(() => stores.quota.reserve(request()));
+    expect(fault?.message).toContain("allkeys-lru");
+    expect(fault?.maybeDone).toBe(false);
+    expect(said("redis evicts keys: quotas are not enforced by it until it is noeviction")).toBe(1);
+    await stores.cache.put("faults", "key", Buffer.from("value"), 1_000);
+    expect((await stores.cache.get("faults", "key"))?.toString()).toBe("value");
+  });
+
+  test("to a user who may not see its settings warns once and works with that user's keys alone", async () => {
+    const may =
+      "+evalsha +eval +get +set +del +hget +hset +hgetall +hincrby +hdel +pexpire +pexpireat +zadd +zrem +zincrby +zscore";
+    const alsoMay = "+zrangebyscore +zremrangebyscore +zcount +time +ping +hello";
+    await redis.command(`ACL SETUSER team on >secret ~sg:{faults}:* ${may} ${alsoMay}`);
+    await open({ url: redis.url.replace("redis://", "redis://team:secret@") });
+    expect(
+      (
+        await stores.quota.reserve(
+          request({ claims: [claim, { ...claim, counter: "c", window: { type: "Concurrency" } }] }),
+        )
+      ).admitted,
+    ).toBe(true);
+    expect(said("redis does not tell its maxmemory-policy: make sure that it is noeviction")).toBe(1);
+    const foreign = await outcome(() => stores.quota.reserve({ ...request(), namespace: "other" }));
+    expect(foreign.fault?.maybeDone).toBe(false);
+  });
+});
