@@ -1,5 +1,5 @@
 /** Reference pages of the sidecar, from the tables that the code itself uses. */
-import { errorCatalogue, retryAfterMsMax } from "../src/sidecar/errors.ts";
+import { type ErrorRow, errorCatalogue, retryAfterMsMax } from "../src/sidecar/errors.ts";
 import { jsonLimitsDefault } from "../src/sidecar/json/scan.ts";
 import { metricCatalogue } from "../src/sidecar/metrics.ts";
 import { pathCharsMax, queryCharsMax } from "../src/sidecar/openai/paths.ts";
@@ -8,13 +8,13 @@ import { pendingSettlementsMax } from "../src/sidecar/quota/settler.ts";
 import { bodyTimeoutMs, clientKeepAliveMs, headBytesMax, headTimeoutMs } from "../src/sidecar/server.ts";
 import { settingsTable } from "../src/sidecar/settings.ts";
 import { auditQueueRecordsMax, auditWriteTimeoutMs } from "../src/sidecar/sinks/lines.ts";
+import { headerFieldsMax } from "../src/sidecar/stages/accept.ts";
+import { outputGrantTokensMin } from "../src/sidecar/stages/admit.ts";
 import { cacheBytesMaxDefault } from "../src/sidecar/stores/memory/cache.ts";
 import { memoryEntriesMaxDefault } from "../src/sidecar/stores/memory/quota.ts";
 import { consecutiveFailuresMax } from "../src/sidecar/stores/redis/breaker.ts";
 import { commandTimeoutMsDefault } from "../src/sidecar/stores/redis/connection.ts";
 import { orphansMaxDefault } from "../src/sidecar/stores/redis/orphans.ts";
-import { headerFieldsMax } from "../src/sidecar/stages/accept.ts";
-import { outputGrantTokensMin } from "../src/sidecar/stages/admit.ts";
 import { decodedBytesFree, decodedRatioMax } from "../src/sidecar/upstream/decoder.ts";
 import { answerJsonBytesMax, cacheAnswerBytesMax } from "../src/sidecar/upstream/json-sink.ts";
 import { connectionsMax } from "../src/sidecar/upstream/pools.ts";
@@ -38,7 +38,7 @@ object is an event: \`data: {"error": ...}\` for chat, \`event: error\` for resp
 
 ${table(
   ["Code", "Status", "Type", "Param", "Retried by SDKs", "Message"],
-  Object.entries(errorCatalogue).map(([code, row]) => [
+  Object.entries<ErrorRow>(errorCatalogue).map(([code, row]) => [
     `\`${code}\``,
     String(row.status),
     `\`${row.type}\``,
@@ -117,6 +117,31 @@ const limitRows: readonly (readonly [string, number | string, string, string])[]
     "settlements kept while the store is away",
     "the oldest is dropped: its hold stays charged",
   ],
+  [
+    "commandTimeoutMsDefault",
+    commandTimeoutMsDefault,
+    "ms for one Redis command",
+    "the quota's `failurePolicy` decides; the cache is skipped",
+  ],
+  [
+    "consecutiveFailuresMax",
+    consecutiveFailuresMax,
+    "failed Redis commands in a row",
+    "the breaker opens: commands fail at once until a probe succeeds",
+  ],
+  [
+    "orphansMaxDefault",
+    orphansMaxDefault,
+    "reservations without an answer that are released on recovery",
+    "older ones expire with their lease",
+  ],
+  [
+    "memoryEntriesMaxDefault",
+    memoryEntriesMaxDefault,
+    "counters and holds of the memory store",
+    "503 `quota_store_unavailable`",
+  ],
+  ["cacheBytesMaxDefault", cacheBytesMaxDefault, "bytes of the memory cache", "the least recently used answers go"],
   [
     "auditQueueRecordsMax",
     auditQueueRecordsMax,

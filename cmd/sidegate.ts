@@ -2,6 +2,7 @@
 import { run, runUsage } from "../src/cli/run.ts";
 import { UsageFault } from "../src/cli/usage.ts";
 import { validate, validateUsage } from "../src/cli/validate.ts";
+import { RedisUrlFault } from "../src/sidecar/stores/redis/url.ts";
 
 const usage = `Usage: sidegate COMMAND [options]
 
@@ -23,10 +24,19 @@ async function main(args: readonly string[]): Promise<number> {
   throw new UsageFault(`unknown command ${command}`);
 }
 
+/** What the user can mend, in a sentence; undefined: it is our own fault, and its stack is wanted. */
+function faultText(fault: unknown): string | undefined {
+  if (fault instanceof UsageFault) return `${fault.message}\nsidegate help lists the commands.`;
+  if (fault instanceof RedisUrlFault) return `--redis: ${fault.message}`;
+  if (!(fault instanceof Error && "syscall" in fault && fault.syscall === "listen")) return undefined;
+  return `cannot listen (${fault.message}): is another one running? --listen and --admin take other addresses`;
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (fault) {
-  if (!(fault instanceof UsageFault)) throw fault;
-  process.stderr.write(`sidegate: ${fault.message}\nsidegate help lists the commands.\n`);
-  process.exitCode = 2;
+  const text = faultText(fault);
+  if (text === undefined) throw fault;
+  process.stderr.write(`sidegate: ${text}\n`);
+  process.exit(2); // servers that did start must not keep a command alive that has failed
 }

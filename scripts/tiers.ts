@@ -33,7 +33,6 @@ export const tiers: readonly Tier[] = [
   { name: "contract", include: ["test/contract/**/*.test.ts"], needs: ["redis"], group: 1 },
   { name: "integration", include: ["test/integration/**/*.test.ts"], needs: ["redis"], group: 2 },
   { name: "badinput", include: ["test/badinput/**/*.test.ts"], needs: [], group: 2 },
-  { name: "badinput", include: ["test/badinput/**/*.test.ts"], needs: [], group: 2 },
   { name: "faults", include: ["test/faults/**/*.test.ts"], needs: ["redis"], group: 2 },
   { name: "sdk", include: ["test/sdk/**/*.test.ts"], needs: ["redis", "python"], group: 2 },
 ];

@@ -1,6 +1,6 @@
 /** `sidegate run`: the sidecar on one machine, from YAML files, without a cluster. */
 import { randomBytes } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { createLog, type Log, type LogLevel, logLevels } from "../base/log.ts";
@@ -15,6 +15,7 @@ import { faultLine, validateFiles } from "../resources/validate.ts";
 import { startSidecar } from "../sidecar/sidecar.ts";
 import { descriptorAuditSink, fileAuditSink } from "../sidecar/sinks/lines.ts";
 import { openStores } from "../sidecar/stores/stores.ts";
+import { readSource } from "./files.ts";
 import { parseIdentity } from "./identity.ts";
 import { parseAddress, UsageFault } from "./usage.ts";
 
@@ -31,7 +32,6 @@ export const runUsage = `sidegate run -f FILE... [options]     the sidecar on th
 Environment: SIDEGATE_KEY  32 bytes in base64 that seal cached answers; default: new at each start
              OPENAI_API_KEY  --demo calls OpenAI with it; without it a fake provider is started`;
 
-const fileBytesMax = 16 * 1024 * 1024;
 /** How often the files are looked at for changes, in ms. */
 const watchMs = 1_000;
 
@@ -151,12 +151,6 @@ function keyOf(text: string | undefined): string {
   if (Buffer.from(text, "base64").length !== 32)
     throw new UsageFault("SIDEGATE_KEY must be 32 bytes in base64: openssl rand -base64 32");
   return text;
-}
-
-function readSource(path: string): SourceFile {
-  const { size } = statSync(path);
-  if (size > fileBytesMax) throw new UsageFault(`${path}: larger than ${fileBytesMax} bytes`);
-  return { path, text: readFileSync(path, "utf8") };
 }
 
 interface Compiled {

@@ -1,7 +1,7 @@
 /** `sidegate validate`: every fault of the files, as the cluster would see it. */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { faultLine, validateFiles } from "../resources/validate.ts";
+import { readSource } from "./files.ts";
 import { UsageFault } from "./usage.ts";
 
 export const validateUsage = `sidegate validate -f FILE...           every fault with file, line and field path; exit code 1 when there is one`;
@@ -11,7 +11,7 @@ export function validate(args: readonly string[]): number {
   const { values, positionals } = parsed(args);
   const paths = [...(values.file ?? []), ...positionals];
   if (paths.length === 0) throw new UsageFault("name at least one file with -f");
-  const { faults, notes } = validateFiles(paths.map((path) => ({ path, text: textOf(path) })));
+  const { faults, notes } = validateFiles(paths.map(readSource));
   for (const note of notes) process.stderr.write(`${faultLine(note)} (note)\n`);
   for (const fault of faults) process.stdout.write(`${faultLine(fault)}\n`);
   process.stderr.write(faults.length === 0 ? `${paths.length} file(s), no faults\n` : `${faults.length} fault(s)\n`);
@@ -27,16 +27,5 @@ function parsed(args: readonly string[]) {
     });
   } catch (cause) {
     throw new UsageFault(cause instanceof Error ? cause.message : String(cause));
-  }
-}
-
-/** `-` reads stdin. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path === "-" ? 0 : path, "utf8");
-  } catch (cause) {
-    throw new UsageFault(
-      `${path}: cannot be read (${cause instanceof Error && "code" in cause ? cause.code : "unknown"})`,
-    );
   }
 }

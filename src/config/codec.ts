@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
 import { canonicalJson } from "./canonical.ts";
-import { contractVersion, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
+import { contractVersion, type RouteConfig, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
 import { fieldPath } from "./field-path.ts";
 
 /** Versions that this build reads: the current one and the one before it. */
@@ -46,7 +46,7 @@ export const decodeConfig = (text: string): SidecarConfig => {
   if (!result.success) throw new ConfigFault(result.error.issues.flatMap(problemsOf));
   const dangling = danglingRefs(result.data);
   if (dangling.length > 0) throw new ConfigFault(dangling);
-  return result.data;
+  return withBareModels(result.data);
 };
 
 /** File name of the config in one contract version. */
@@ -68,6 +68,13 @@ const parseJson = (text: string): unknown => {
       { path: "", message: `not JSON (${Buffer.byteLength(text)} bytes); was it written whole?` },
     ]);
   }
+};
+
+/** Models are looked up by a name that a client chose: without a prototype, `constructor` is as unknown as any other. */
+const withBareModels = (config: SidecarConfig): SidecarConfig => {
+  if (!config.route) return config;
+  const models: RouteConfig["models"] = Object.assign(Object.create(null), config.route.models);
+  return { ...config, route: { ...config.route, models } };
 };
 
 const refuseUnreadable = (value: unknown): void => {

@@ -99,20 +99,18 @@ function scanPart(
   const window = bytes.subarray(headerStart, headerStart + limits.headerBytesMax + 4);
   const blank = window.indexOf("\r\n\r\n");
   const feed = bytes.indexOf(delimiter, headerStart - 1);
-  if (feed >= 0 && (blank < 0 || feed < headerStart + blank + 4)) {
+  const headerEnd = headerStart + (blank < 0 ? limits.headerBytesMax : blank + 4);
+  if (feed >= 0 && feed < headerEnd)
     throw new MultipartFault("bad_header", "a part ends inside its headers", headerStart);
+  if (blank < 0 && headerEnd < bytes.length) {
+    throw new MultipartFault(
+      "header_too_big",
+      `the headers of a part are larger than ${limits.headerBytesMax} bytes`,
+      headerStart,
+    );
   }
-  if (blank < 0) {
-    if (headerStart + limits.headerBytesMax < bytes.length) {
-      throw new MultipartFault(
-        "header_too_big",
-        `the headers of a part are larger than ${limits.headerBytesMax} bytes`,
-        headerStart,
-      );
-    }
+  if (blank < 0 || feed < 0)
     throw new MultipartFault("no_end", "the body ends before its closing boundary", bytes.length);
-  }
-  if (feed < 0) throw new MultipartFault("no_end", "the body ends before its closing boundary", bytes.length);
   if (bytes[feed - 1] !== 0x0d) throw new MultipartFault("bad_delimiter", "a boundary follows a bare line feed", feed);
   const start = headerStart + blank + 4;
   const headers = readPartHeaders(window.subarray(0, blank), { offset: headerStart, linesMax: limits.headerLinesMax });
