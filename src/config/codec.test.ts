@@ -96,7 +96,7 @@ describe("encoding", () => {
 describe("decoding", () => {
   test("gives models that know no name but their own", () => {
     const models = decodeConfig(encodeConfig(withRoute)).route?.models ?? {};
-    expect([models["gpt-4o"]?.outputTokensMax, models["constructor"], models["__proto__"]]).toEqual([
+    expect([models["gpt-4o"]?.outputTokensMax, models["constructor"], models["toString"]]).toEqual([
       1,
       undefined,
       undefined,

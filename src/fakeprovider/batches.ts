@@ -159,6 +159,7 @@ const list: Handler = (call) =>
     ),
   );
 
+/** Endpoints of batches: work is done when it is first asked after, `polls` times later. */
 export const batchRoutes: readonly Route[] = [
   ["POST /batches", create],
   ["GET /batches", list],

@@ -1,3 +1,4 @@
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import type { FormPart } from "./multipart.ts";
@@ -37,12 +38,6 @@ export interface Call {
   readonly dispatch: (method: string, path: string, json: JsonObject) => Reply;
 }
 
-/** One server-sent event. `data` is sent as it is. */
-export interface Frame {
-  readonly event?: string;
-  readonly data: string;
-}
-
 /** An answer whose body is JSON. */
 export interface JsonReply {
   readonly kind: "json";
@@ -73,6 +68,7 @@ export interface StreamReply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What an endpoint answers. */
 export type Reply = JsonReply | BytesReply | StreamReply;
 
 /** Answers a call. @throws ApiFault for an answer with an error status. */

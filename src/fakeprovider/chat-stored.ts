@@ -47,6 +47,7 @@ const remove: Handler = (call) => {
   return jsonReply(answer);
 };
 
+/** Endpoints of chat completions made with `store: true`. */
 export const storedChatRoutes: readonly Route[] = [
   ["GET /chat/completions", list],
   ["GET /chat/completions/{id}", (call) => jsonReply(found(call).view)],

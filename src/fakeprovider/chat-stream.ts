@@ -1,9 +1,10 @@
-import type { Call, Frame } from "./call.ts";
+import type { Call } from "./call.ts";
 import type { ChatAnswer, ChatChoice } from "./chat-answer.ts";
 import { systemFingerprint } from "./chat-answer.ts";
 import { logprobsOf } from "./chat-logprobs.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import { answerFilter, promptFilters } from "./content-filter.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import type { ToolCall } from "./tool-calls.ts";
 

@@ -57,4 +57,5 @@ const createChat: Handler = (call) => {
   };
 };
 
+/** Endpoints of chat completions. */
 export const chatRoutes: readonly Route[] = [["POST /chat/completions", createChat], ...storedChatRoutes];

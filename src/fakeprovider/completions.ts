@@ -1,4 +1,4 @@
-import type { Call, Frame, Handler } from "./call.ts";
+import type { Call, Handler } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import { systemFingerprint } from "./chat-answer.ts";
 import { doneFrame } from "./chat-stream.ts";
@@ -6,6 +6,7 @@ import { answerFilter, promptFilters } from "./content-filter.ts";
 import { errorBodyFor } from "./failure-catalogue.ts";
 import { missingParameter, wrongType } from "./failures.ts";
 import { checkRange } from "./field-types.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import { numberOf, objectOf } from "./json-values.ts";
 import { answeringModel, askedModel } from "./models.ts";
@@ -101,4 +102,5 @@ const create: Handler = (call) => {
   return jsonReply({ ...head, choices, usage: completion.usage, ...verdict });
 };
 
+/** Endpoint of the completions of old. */
 export const completionRoutes: readonly Route[] = [["POST /completions", create]];

@@ -51,6 +51,7 @@ const removeItem: Handler = (call) => {
   return jsonReply(kept.view);
 };
 
+/** Endpoints of conversations and their items. */
 export const conversationRoutes: readonly Route[] = [
   ["POST /conversations", create],
   ["GET /conversations/{id}", (call) => jsonReply(found(call).view)],

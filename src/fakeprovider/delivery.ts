@@ -15,10 +15,10 @@ const eventStreamType = "text/event-stream; charset=utf-8";
 /** Sends a reply. Without knobs it takes the short way, which is one write for a plain body. */
 export async function deliver(call: Call, reply: Reply, wire: Wire): Promise<void> {
   const { behaviour } = call;
+  const headers = { ...providerHeaders(call), ...reply.headers }; // before any wait, so that ids follow the order of requests
   if (behaviour.hang === "headers") return wire.untilGone();
   if (behaviour.reset === 0) return wire.reset();
   if (behaviour.delay !== undefined && !(await wire.sleep(behaviour.delay))) return;
-  const headers = { ...providerHeaders(call), ...reply.headers };
   const whole = wholeBody(reply, behaviour);
   if (whole === undefined && reply.kind === "stream") return deliverStream(reply, { behaviour, headers, wire });
   if (whole !== undefined) return deliverBody(whole, { behaviour, headers, wire });
@@ -161,7 +161,7 @@ const sendPieces = async (pieces: Iterable<Piece>, sending: Sending, lastWords: 
 /** Breaks the answer off when its behaviour says so at this point. */
 const isBrokenOff = async (sent: number, { behaviour, wire }: Sending, lastWords: LastWords): Promise<boolean> => {
   if (behaviour.reset === sent) await wire.reset();
-  else if (behaviour.fin === sent) wire.fin();
+  else if (behaviour.fin === sent) await wire.fin();
   else if (behaviour.eof === sent) await wire.end();
   else if (behaviour.hang === "mid" && (behaviour.k ?? 1) === sent) await wire.untilGone();
   else {

@@ -74,4 +74,5 @@ const create: Handler = (call) => {
   return jsonReply({ object: "list", data, model, usage: embeddingUsage(inputTokensOf(characters), call.behaviour) });
 };
 
+/** Endpoint of embeddings. */
 export const embeddingRoutes: readonly Route[] = [["POST /embeddings", create]];

@@ -1,4 +1,4 @@
-import type { Frame } from "./call.ts";
+import type { Frame } from "./frame.ts";
 import type { Behaviour } from "./knobs.ts";
 
 /** The byte order mark in UTF-8. */

@@ -33,6 +33,7 @@ export class ApiFault extends Error {
 export const badParameter = (message: string, param: string | null, code: string | null = null): ApiFault =>
   new ApiFault(400, { message, param, code });
 
+/** A 400 about a parameter that is not there. */
 export const missingParameter = (name: string): ApiFault =>
   badParameter(`Missing required parameter: '${name}'.`, name, "missing_required_parameter");
 

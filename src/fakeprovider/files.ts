@@ -74,6 +74,7 @@ const remove: Handler = (call) => {
   return jsonReply({ object: "file", id, deleted: true });
 };
 
+/** Endpoints of files. */
 export const fileRoutes: readonly Route[] = [
   ["POST /files", upload],
   ["GET /files", list],

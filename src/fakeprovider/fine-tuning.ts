@@ -101,6 +101,7 @@ const list: Handler = (call) =>
     ),
   );
 
+/** Endpoints of fine-tuning jobs: one succeeds when it is first asked after, `polls` times later. */
 export const fineTuningRoutes: readonly Route[] = [
   ["POST /fine_tuning/jobs", create],
   ["GET /fine_tuning/jobs", list],

@@ -1,8 +1,9 @@
-import type { Call, Frame, Handler, Reply } from "./call.ts";
+import type { Call, Handler, Reply } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import { errorBodyFor } from "./failure-catalogue.ts";
 import { badParameter, missingParameter } from "./failures.ts";
 import { checkRange } from "./field-types.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import { listOf, textOf } from "./json-values.ts";
 import { answeringModel, askedModel } from "./models.ts";
@@ -96,6 +97,7 @@ const vary: Handler = (call) => {
   return jsonReply({ created: call.createdSeconds, data });
 };
 
+/** Endpoints of images. */
 export const imageRoutes: readonly Route[] = [
   ["POST /images/generations", generate],
   ["POST /images/edits", edit],

@@ -1,6 +1,7 @@
 /** A JSON object nobody has looked into yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Whether the value is a JSON object; a list and null are none. */
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

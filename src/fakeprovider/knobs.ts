@@ -148,7 +148,7 @@ export function behaviourFrom(value: unknown): Behaviour {
 }
 
 /**
- * Reads `key=value;key=value`. Values may be percent-encoded (`%3B` for a semicolon); a key alone sets a flag.
+ * Reads `key=value;key=value`. Values are trimmed and may be percent-encoded (`%3B` for a semicolon); a key alone sets a flag.
  * @throws BehaviourFault on an unknown knob or a wrong value.
  */
 export function behaviourFromText(source: string): Behaviour {
@@ -157,7 +157,7 @@ export function behaviourFromText(source: string): Behaviour {
     if (part.trim() === "") continue;
     const equals = part.indexOf("=");
     if (equals === -1) found[part.trim()] = "";
-    else found[part.slice(0, equals).trim()] = decoded(part.slice(equals + 1));
+    else found[part.slice(0, equals).trim()] = decoded(part.slice(equals + 1).trim());
   }
   return behaviourFrom(found);
 }

@@ -85,6 +85,7 @@ const deleteModel: Handler = (call) => {
   return jsonReply({ id, object: "model", deleted: true });
 };
 
+/** Endpoints of models. */
 export const modelRoutes: readonly Route[] = [
   ["GET /models", listModels],
   ["GET /models/{model}", getModel],

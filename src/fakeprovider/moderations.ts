@@ -52,4 +52,5 @@ const create: Handler = (call) => {
   return jsonReply({ id: call.newId("modr-"), model: call.behaviour.model ?? model, results });
 };
 
+/** Endpoint of moderation. */
 export const moderationRoutes: readonly Route[] = [["POST /moderations", create]];

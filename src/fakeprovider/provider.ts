@@ -32,8 +32,8 @@ export interface FakeProvider {
   readonly openRequests: number;
   /** Forgets recorded requests and scripted behaviour; stored objects and ids go on. */
   reset(): void;
-  /** The next requests take these behaviours, in order. @throws BehaviourFault */
-  script(...steps: readonly Behaviour[]): void;
+  /** The next requests take these behaviours (objects, or text as `x-fake` has it), in order. @throws BehaviourFault */
+  script(...steps: readonly (Behaviour | string)[]): void;
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
@@ -115,7 +115,7 @@ class ProviderServer implements FakeProvider {
     this.#source.reset();
   }
 
-  script(...steps: readonly Behaviour[]): void {
+  script(...steps: readonly (Behaviour | string)[]): void {
     this.#source.script(steps.map(behaviourFrom));
   }
 

@@ -1,5 +1,6 @@
-import type { Call, Frame } from "./call.ts";
+import type { Call } from "./call.ts";
 import { obfuscationFor } from "./chat-stream.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import { listOf, objectOf, textOf } from "./json-values.ts";
 import type { OutputItem, ResponsesAnswer } from "./responses-answer.ts";

@@ -109,6 +109,7 @@ const compact: Handler = (call) => {
   });
 };
 
+/** Endpoints of responses. */
 export const responsesRoutes: readonly Route[] = [
   ["POST /responses", createResponse],
   ["POST /responses/input_tokens", countTokens],

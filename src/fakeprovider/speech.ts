@@ -1,7 +1,8 @@
-import type { Call, Frame, Handler } from "./call.ts";
+import type { Call, Handler } from "./call.ts";
 import { errorBodyFor } from "./failure-catalogue.ts";
 import { badParameter, missingParameter } from "./failures.ts";
 import { unsupportedValue } from "./field-types.ts";
+import type { Frame } from "./frame.ts";
 import { textOf } from "./json-values.ts";
 import { askedModel } from "./models.ts";
 import type { Route } from "./router.ts";
@@ -70,4 +71,5 @@ const speak: Handler = (call) => {
   };
 };
 
+/** Endpoint of speech. */
 export const speechRoutes: readonly Route[] = [["POST /audio/speech", speak]];

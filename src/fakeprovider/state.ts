@@ -1,4 +1,4 @@
-import type { Frame } from "./call.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import { isObject } from "./json-values.ts";
 

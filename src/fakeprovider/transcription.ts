@@ -1,8 +1,9 @@
-import type { Call, Frame, Handler, Reply } from "./call.ts";
+import type { Call, Handler, Reply } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import { errorBodyFor } from "./failure-catalogue.ts";
 import { badParameter, missingParameter } from "./failures.ts";
 import { unsupportedValue } from "./field-types.ts";
+import type { Frame } from "./frame.ts";
 import type { JsonObject } from "./json-values.ts";
 import { textOf } from "./json-values.ts";
 import { askedModel } from "./models.ts";
@@ -121,6 +122,7 @@ const transcribe: Handler = (call) => {
 
 const translate: Handler = (call) => written(listen(call), formatOf(call), "translate");
 
+/** Endpoints that turn sound into text. */
 export const transcriptionRoutes: readonly Route[] = [
   ["POST /audio/transcriptions", transcribe],
   ["POST /audio/translations", translate],

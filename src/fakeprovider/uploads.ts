@@ -78,6 +78,7 @@ const cancel: Handler = (call) => {
   return jsonReply(upload.view);
 };
 
+/** Endpoints of uploads in parts. */
 export const uploadRoutes: readonly Route[] = [
   ["POST /uploads", create],
   ["POST /uploads/{id}/parts", addPart],

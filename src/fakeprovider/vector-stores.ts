@@ -147,6 +147,7 @@ const addBatch: Handler = (call) => {
   return jsonReply({ id: call.newId("vsfb_"), ...shared, status: "completed", file_counts: counts });
 };
 
+/** Endpoints of vector stores and their files. */
 export const vectorStoreRoutes: readonly Route[] = [
   ["POST /vector_stores", create],
   ["GET /vector_stores", list],

@@ -4,8 +4,8 @@ import { Compressor } from "./compressor.ts";
 import type { Behaviour } from "./knobs.ts";
 import type { OpenRecord } from "./recorder.ts";
 
-/** Time for bytes to leave before a reset, which throws away what is still queued. */
-const resetSettleMs = 10;
+/** Time for bytes to leave, and to be taken in, before the connection breaks; a reset throws away what is still queued. */
+const breakSettleMs = 10;
 /** A slow body is written this many times a second. */
 const slowWritesPerSecond = 20;
 
@@ -65,17 +65,17 @@ export class Wire {
 
   /** Ends the connection with RST once the bytes written so far have left. */
   async reset(): Promise<void> {
-    if (this.response.headersSent && !(await this.sleep(resetSettleMs))) return;
+    if (this.response.headersSent && !(await this.sleep(breakSettleMs))) return;
     this.#record.ended = true;
     this.#request.socket.resetAndDestroy();
   }
 
-  /** Ends the connection with FIN inside a chunk that promised more. */
-  fin(): void {
-    if (this.#isGone) return;
+  /** Ends the connection with FIN inside a chunk that promised more, once the bytes written so far have left. */
+  async fin(): Promise<void> {
+    if (!this.response.headersSent) this.response.flushHeaders();
+    if (!(await this.sleep(breakSettleMs))) return;
     this.#record.ended = true;
     const { socket } = this.#request;
-    if (!this.response.headersSent) this.response.flushHeaders();
     socket.write('ffff\r\ndata: {"id":"cut');
     socket.end();
   }

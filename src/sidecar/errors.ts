@@ -223,8 +223,8 @@ export function errorHeaders(error: GatewayError): [string, string][] {
   const waitMs = error.retryAfterMs ?? 1000;
   const retry = error.retry && waitMs <= retryAfterMsMax;
   const headers: [string, string][] = [["x-should-retry", retry ? "true" : "false"]];
-  const carriesWait = error.status === 429 || error.status === 503;
-  if (carriesWait && (retry || error.retryAfterMs !== undefined) && Number.isFinite(waitMs)) {
+  const carriesWait = retry && (error.status === 429 || error.status === 503);
+  if ((carriesWait || error.retryAfterMs !== undefined) && Number.isFinite(waitMs)) {
     headers.push(["retry-after", String(Math.max(1, Math.ceil(waitMs / 1000)))]);
     if (retry) headers.push(["retry-after-ms", String(Math.max(1, Math.ceil(waitMs)))]);
   }

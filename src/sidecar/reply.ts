@@ -24,7 +24,8 @@ export function sendWhole(exchange: Received, status: number, headers: HeaderLis
 
 /** Answers with a provider-shaped error. */
 export function sendError(exchange: Received, error: GatewayError): void {
-  const hasRequestId = exchange.answerHeaders.some(([name]) => name === "x-request-id");
+  const isId = ([name]: readonly [string, string]): boolean => name === "x-request-id";
+  const hasRequestId = exchange.answerHeaders.some(isId) || error.headers.some(isId);
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
   sendWhole(
     exchange,

@@ -23,7 +23,10 @@ badInputClass("HTTP/1.1 framing", framingRows, async ({ pieces, want }) => {
     if (each === 200 || answer === undefined) continue;
     expect(answer.isWhole).toBe(true);
     const [status, code] = each;
-    expectOurError({ status: answer.status, text: answer.text, header: (name) => answer.headers[name] }, { status, code });
+    expectOurError(
+      { status: answer.status, text: answer.text, header: (name) => answer.headers[name] },
+      { status, code },
+    );
   }
   const refused = want.every((each) => each !== 200);
   if (refused) expect(gateway.provider.requests).toHaveLength(before);

@@ -18,7 +18,7 @@ const concurrency: WindowSpec = { type: "Concurrency" };
 
 let serial = 0;
 /** Names that no other law uses. */
-const fresh = (word: string): string => `${word}-${process.pid}-${++serial}`;
+export const fresh = (word: string): string => `${word}-${process.pid}-${++serial}`;
 
 /** The laws of the quota store's port: every adapter passes the same ones. */
 export const quotaStoreContract = (name: string, open: () => Promise<OpenQuotaStore>): void => {
@@ -262,87 +262,6 @@ export const quotaStoreContract = (name: string, open: () => Promise<OpenQuotaSt
       const asked = request([]);
       expect(await opened.store.reserve(asked)).toEqual({ admitted: true, outputGranted: 0, claims: [] });
       expect(await opened.store.settle({ namespace, holdId: asked.holdId, amounts: [] })).toBe(true);
-    });
-  });
-};
-
-/** The laws of windows, which take the store's time to pass: at most a few seconds of it. */
-export const quotaWindowContract = (name: string, open: () => Promise<OpenQuotaStore>): void => {
-  describe(`quota windows: ${name}`, () => {
-    let opened: OpenQuotaStore;
-    beforeAll(async () => {
-      opened = await open();
-    });
-    afterAll(() => opened.close());
-
-    const namespace = fresh("windows");
-    const ask = (window: WindowSpec, counter: string, change: { max?: number; amount?: number } = {}) =>
-      opened.store.reserve({
-        namespace,
-        holdId: fresh("hold"),
-        leaseMs: 60_000,
-        claims: [{ counter, window, max: 4, amount: 1, enforced: true, ...change }],
-      });
-
-    test("Sliding: the wait that is named is enough and is not a window too long", async () => {
-      const window: WindowSpec = { type: "Sliding", durationMs: 800 };
-      const counter = fresh("sliding");
-      await ask(window, counter, { amount: 3 });
-      await opened.advance(200);
-      await ask(window, counter, { amount: 1 });
-      const [two] = (await ask(window, counter, { amount: 2 })).claims;
-      const [four] = (await ask(window, counter, { amount: 4 })).claims;
-      // Three units go one window (and at most one slot of 50 ms) after they came; the fourth 200 ms later.
-      expect(two?.retryAfterMs).toBeGreaterThan(500);
-      expect(two?.retryAfterMs).toBeLessThanOrEqual(650);
-      expect(four?.retryAfterMs).toBeGreaterThan(two?.retryAfterMs ?? 0);
-      expect(two?.resetMs).toBeLessThanOrEqual(650);
-      await opened.advance(two?.retryAfterMs ?? 0);
-      expect(await ask(window, counter, { amount: 2 })).toMatchObject({ admitted: true, claims: [{ used: 3 }] });
-    });
-
-    test("Fixed: a window begins anew at its boundary, which resetMs names", async () => {
-      const window: WindowSpec = { type: "Fixed", durationMs: 400 };
-      const counter = fresh("fixed");
-      await opened.advance(400 - (opened.nowMs() % 400) + 5);
-      expect((await ask(window, counter, { amount: 4 })).admitted).toBe(true);
-      const [state] = (await ask(window, counter)).claims;
-      expect(state?.exceeded).toBe(true);
-      expect(state?.retryAfterMs).toBe(state?.resetMs);
-      expect(state?.resetMs).toBeGreaterThan(0);
-      expect(state?.resetMs).toBeLessThanOrEqual(400);
-      await opened.advance(state?.resetMs ?? 0);
-      expect(await ask(window, counter)).toMatchObject({ admitted: true, claims: [{ used: 1 }] });
-    });
-
-    test("Calendar: the store's time picks the window among the boundaries", async () => {
-      const start = opened.nowMs() - 1_000;
-      const window: WindowSpec = {
-        type: "Calendar",
-        boundariesMs: [start - 1_000, start, start + 1_300, start + 9_000],
-      };
-      const counter = fresh("calendar");
-      expect((await ask(window, counter, { amount: 4 })).admitted).toBe(true);
-      const [state] = (await ask(window, counter)).claims;
-      expect(state?.exceeded).toBe(true);
-      expect(state?.resetMs).toBeGreaterThan(0);
-      expect(state?.resetMs).toBeLessThanOrEqual(300);
-      await opened.advance(state?.retryAfterMs ?? 0);
-      expect(await ask(window, counter)).toMatchObject({ admitted: true, claims: [{ used: 1 }] });
-      expect(await opened.store.peek(namespace, counter, window)).toBe(1);
-    });
-
-    test("a settlement that comes after its window changes nothing that counts", async () => {
-      const window: WindowSpec = { type: "Fixed", durationMs: 300 };
-      const counter = fresh("late");
-      await opened.advance(300 - (opened.nowMs() % 300) + 5);
-      const claims = [{ counter, window, max: 9, amount: 5, enforced: true }];
-      const holdId = fresh("hold");
-      await opened.store.reserve({ namespace, holdId, leaseMs: 60_000, claims });
-      await opened.advance(300);
-      await ask(window, counter);
-      expect(await opened.store.settle({ namespace, holdId, amounts: [9] })).toBe(true);
-      expect(await opened.store.peek(namespace, counter, window)).toBe(1);
     });
   });
 };

@@ -7,7 +7,8 @@ import { createMemoryQuotaStore } from "../../src/sidecar/stores/memory/quota.ts
 import { openRedis, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 import { cacheStoreContract } from "./cache-store.contract.ts";
-import { type OpenQuotaStore, quotaStoreContract, quotaWindowContract } from "./quota-store.contract.ts";
+import { type OpenQuotaStore, quotaStoreContract } from "./quota-store.contract.ts";
+import { quotaWindowContract } from "./quota-windows.contract.ts";
 
 let redis: TestRedis;
 let stores: RedisStores;

@@ -101,7 +101,7 @@ async function listening(
   let said = "";
   return await new Promise((found, failed) => {
     const timer = setTimeout(() => failed(new Error(`not listening after ${startMsMax} ms:\n${said}`)), startMsMax);
-    ended.then((code) => failed(new Error(`ended with ${code}:\n${said}`)));
+    void ended.then((code) => failed(new Error(`ended with ${code}:\n${said}`)));
     lines.on("data", (chunk) => {
       said += chunk;
       for (const line of said.split("\n")) {

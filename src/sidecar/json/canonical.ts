@@ -7,6 +7,7 @@ import { decodedText, isKey } from "./text.ts";
 import { plainEnd } from "./token.ts";
 import type { JsonDocument } from "./view.ts";
 
+/** What is left out, and where the bytes go. */
 export interface CanonicalOptions {
   /** Members of the top object that are left out. */
   readonly omit?: ReadonlySet<string>;

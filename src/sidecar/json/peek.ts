@@ -13,6 +13,9 @@ const depthMax = 512;
 /** A string is searched byte by byte so far; behind that a native search for the next quote is quicker. */
 const loopBytesMax = 64;
 
+/** The brackets that must close, innermost last. A walk never yields, so one is enough. */
+const closers = new Uint8Array(depthMax);
+
 /** 1 for the bytes that matter between values: quote, brackets and braces. */
 const structural = new Uint8Array(256);
 for (const character of '"{}[]') structural[character.charCodeAt(0)] = 1;
@@ -76,7 +79,6 @@ function valueEnd(bytes: Buffer, at: number): number {
 /** Offset behind the container that opens at `at`, -1 when it does not close or a bracket does not match. */
 function containerEnd(bytes: Buffer, at: number): number {
   const { length } = bytes;
-  const closers = new Uint8Array(depthMax);
   let depth = 0;
   for (let i = structuralAt(bytes, at); i < length; i = structuralAt(bytes, i)) {
     const byte = bytes[i] as number; // below the length

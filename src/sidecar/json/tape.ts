@@ -16,13 +16,21 @@ export const entryWords = 4;
 /** Bits below the detail in an entry's first word. */
 export const detailShift = 4;
 
+/** `{...}` */
 export const kindObject = 0;
+/** `[...]` */
 export const kindArray = 1;
+/** A string that is a value. */
 export const kindString = 2;
+/** A number. */
 export const kindNumber = 3;
+/** `true` */
 export const kindTrue = 4;
+/** `false` */
 export const kindFalse = 5;
+/** `null` */
 export const kindNull = 6;
+/** A member's key; its value follows. */
 export const kindKey = 7;
 
 // Each index comes from the tape itself, so the word is always there: hence `as number`.

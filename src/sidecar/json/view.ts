@@ -2,6 +2,7 @@
 import * as tapes from "./tape.ts";
 import { decodedText, isKey } from "./text.ts";
 
+/** What a value is; the two booleans are kinds of their own. */
 export type JsonKind = "object" | "array" | "string" | "number" | "true" | "false" | "null";
 
 /** By the tape's kind numbers. */

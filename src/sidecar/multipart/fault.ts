@@ -1,3 +1,4 @@
+/** Why a form is refused. */
 export type MultipartFaultCode =
   | "not_multipart"
   | "missing_boundary"

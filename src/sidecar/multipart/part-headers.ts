@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { MultipartFault } from "./fault.ts";
 import { readParameters } from "./parameters.ts";
 
+/** What a part's headers say, as `MultipartPart` has it. */
 export interface PartHeaders {
   readonly name: string;
   readonly filename: string | undefined;

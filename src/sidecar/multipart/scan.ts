@@ -10,6 +10,7 @@ import { readPartHeaders } from "./part-headers.ts";
 export { boundaryOf } from "./boundary.ts";
 export { MultipartFault, type MultipartFaultCode } from "./fault.ts";
 
+/** What a form may hold at most. Its size is bounded where the body is read. */
 export interface MultipartLimits {
   readonly partsMax: number;
   /** Bytes of one part's headers, all lines together. */
@@ -20,6 +21,7 @@ export interface MultipartLimits {
   readonly repeatableNames: ReadonlySet<string>;
 }
 
+/** More than any request of the API has: a few fields and up to 16 images. */
 export const multipartLimitsDefault: MultipartLimits = {
   partsMax: 100,
   headerBytesMax: 4096,
@@ -41,6 +43,7 @@ export interface MultipartPart {
   readonly end: number;
 }
 
+/** A form whose parts are known by their offsets. */
 export interface MultipartScan {
   readonly boundary: string;
   readonly parts: readonly MultipartPart[];

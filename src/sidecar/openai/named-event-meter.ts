@@ -1,7 +1,7 @@
 /** Meters streams of named events. */
 import { type JsonRecord, parseRecord, recordOf, textOf } from "./json-record.ts";
 import { Meter } from "./meter.ts";
-import { recordNames, recordUsage, refuseUnreadable, type Terminal } from "./tally.ts";
+import { recordNames, recordUsage, refuseUnreadable, type Terminal, unreadableEventCode } from "./tally.ts";
 
 const letterOpenBrace = 0x7b;
 
@@ -48,7 +48,7 @@ export class NamedEventMeter extends Meter {
       // an unreadable terminal is the end all the same: the client's SDK throws on it, and its usage is unknown
       if (terminal === undefined) return;
       refuseUnreadable(this.tally);
-      this.fail({ code: "unreadable_event" });
+      this.fail({ code: unreadableEventCode });
       return;
     }
     const response = recordOf(event.response);

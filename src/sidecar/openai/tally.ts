@@ -47,6 +47,9 @@ export function createTally(): Tally {
   };
 }
 
+/** Error code of a terminal event whose JSON is broken. */
+export const unreadableEventCode = "unreadable_event";
+
 /** Takes a reported usage; the last report wins, a refused one too. */
 export function recordUsage(tally: Tally, usage: unknown): void {
   if (recordOf(usage) === undefined) return;

@@ -35,9 +35,14 @@ export interface Claim {
 
 export interface ReserveRequest {
   readonly namespace: string;
-  /** Unique for each request; reserving again under one id answers as the first time did and holds nothing more. */
+  /**
+   * Unique for each request, `[A-Za-z0-9._:-]`, at most 128 characters. While the hold lives, reserving again under its id answers as
+   * the first time did and holds nothing more; after a refusal, or when the hold has ended, it is decided anew.
+   */
   readonly holdId: string;
+  /** 1 to 3,600,000. */
   readonly leaseMs: number;
+  /** At most 64, their counters all different. */
   readonly claims: readonly Claim[];
   /**
    * Output to hold, in tokens: as much of `wanted` as all enforced claims have room for, never less than `min`, else refused.
@@ -58,7 +63,7 @@ export interface ClaimState {
   readonly resetMs: number;
   /** Would have exceeded `max`. For an unenforced claim of an admitted request: it was over. */
   readonly exceeded: boolean;
-  /** Exceeded only: when the amount would fit if nobody else came; Infinity when it never can (amount > max). Concurrency: 0, unknown. */
+  /** Exceeded only: when the amount would fit if nobody else came; Infinity when it never can (amount > max). Concurrency: 0, unknown, or Infinity. */
   readonly retryAfterMs: number;
 }
 

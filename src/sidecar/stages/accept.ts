@@ -1,4 +1,5 @@
 /** Stage 1: is this a request that we understand? Headers, endpoint, body, JSON, each within its limit. */
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { GatewayError, refuse } from "../errors.ts";
 import { type Accepted, know, type Received, type RequestBody } from "../exchange.ts";
@@ -9,6 +10,11 @@ import type { Stage } from "../stage.ts";
 
 /** Most header fields of a request; Node would drop those past its own limit without a word. */
 export const headerFieldsMax = 200;
+
+/** Longest name of a model, in characters. */
+const modelCharsMax = 256;
+/** Of a form's field no more is read, in bytes: above the longest model in UTF-8. */
+const fieldBytesMax = 4 * modelCharsMax + 4;
 
 /** The largest bodies that any rule of the route takes; a rule's own limits are checked once the rule is known. */
 export interface AcceptLimits {
@@ -32,12 +38,20 @@ function checkHeaders(request: IncomingMessage): void {
   const raw = request.rawHeaders;
   if (raw.length > headerFieldsMax * 2) throw refuse("headers_too_large", `${headerFieldsMax} fields`);
   let hosts = 0;
+  let types = 0;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? "";
     if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+    else if (name.length === 12 && name.toLowerCase() === "content-type") types++;
   }
   if (hosts > 1) throw refuse("invalid_header", "there is more than one Host");
+  if (types > 1) throw refuse("invalid_header", "there is more than one Content-Type");
+  if (request.httpVersionMajor !== 1) throw refuse("malformed_http", `HTTP/${request.httpVersion} is not spoken here`);
+  if (hosts === 0 && request.httpVersionMinor > 0) throw refuse("malformed_http", "there is no Host");
   const headers = request.headers;
+  const expect = headers.expect;
+  if (expect !== undefined && expect.toLowerCase() !== "100-continue")
+    throw new GatewayError("invalid_header", ["the only expectation that can be met is 100-continue"], { status: 417 });
   const transfer = headers["transfer-encoding"];
   if (transfer !== undefined) {
     if (transfer.toLowerCase() !== "chunked") throw refuse("invalid_header", "the only transfer-encoding is chunked");
@@ -67,8 +81,8 @@ async function readBody(request: IncomingMessage, match: PathMatch, limits: Acce
   if (kind === "raw") return { kind: "raw", stream: request, length, contentType };
   const asMultipart = kind === "multipart" && !isJson(contentType);
   if (asMultipart && !isMultipart(contentType)) throw refuse("unsupported_media_type", "multipart/form-data");
-  if (!asMultipart && contentType !== undefined && !isJson(contentType))
-    throw refuse("unsupported_media_type", "application/json");
+  if (!asMultipart && contentType !== undefined && !(isJson(contentType) && isUtf8Charset(contentType)))
+    throw refuse("unsupported_media_type", "application/json in UTF-8");
   const max = asMultipart ? limits.bodyBytesMax : Math.min(limits.bodyBytesMax, limits.jsonBytesMax);
   if (length !== undefined && length > max) throw tooLarge(asMultipart ? "body_too_large" : "json_too_large", max);
   const bytes = await collect(request, max, asMultipart ? "body_too_large" : "json_too_large");
@@ -80,9 +94,14 @@ async function readBody(request: IncomingMessage, match: PathMatch, limits: Acce
 
 const isJson = (contentType: string | undefined): boolean =>
   contentType !== undefined && /^application\/(?:[a-z.-]{1,40}\+)?json(?:$|[\s;])/i.test(contentType);
+/** Another charset would be another text to a server that heeds it: UTF-7 has spellings of its own for every key. */
+const isUtf8Charset = (contentType: string): boolean =>
+  (contentType.match(/charset/gi)?.length ?? 0) ===
+  (contentType.match(/;\s*charset\s*=\s*"?(?:utf-?8|us-ascii)"?\s*(?=;|$)/gi)?.length ?? 0);
 const isMultipart = (contentType: string | undefined): boolean =>
   contentType !== undefined && /^multipart\/form-data(?:$|[\s;])/i.test(contentType);
-const tooLarge = (code: "body_too_large" | "json_too_large", max: number): GatewayError =>
+/** A body above its limit; the connection is closed, since what is still to come is not read. */
+export const tooLarge = (code: "body_too_large" | "json_too_large", max: number): GatewayError =>
   new GatewayError(code, [String(max)], { headers: [["connection", "close"]] });
 
 /** Reads the whole body. Throws when it is larger than `bytesMax` or the client goes away. */
@@ -154,10 +173,13 @@ function wishes(match: PathMatch, body: RequestBody): { model: string; streamed:
   if (body.kind === "multipart") {
     const field = (name: string): string | undefined => {
       const part = body.scan.parts.find((p) => p.name === name && p.filename === undefined);
-      return part && part.end - part.start <= 512 ? body.bytes.toString("utf8", part.start, part.end) : undefined;
+      const text = part && body.bytes.subarray(part.start, Math.min(part.end, part.start + fieldBytesMax));
+      if (text && !isUtf8(text)) throw refuse("invalid_multipart", `the field '${name}' is not UTF-8`);
+      return text?.toString("utf8");
     };
     const model = match.deployment ?? field("model") ?? "";
-    if (model === "" && match.endpoint.model === "form") throw refuse("model_required");
+    if (match.endpoint.model === "form" && (model === "" || model.length > modelCharsMax))
+      throw refuse("model_required");
     return { model, streamed: streams && field("stream") === "true" };
   }
   if (match.endpoint.model === "body") throw refuse("model_required");
@@ -170,7 +192,7 @@ function modelIn(match: PathMatch, value: { kind: string; string(): string | und
   if (value === undefined || value.kind === "null") throw refuse("model_required");
   const model = value.string();
   if (model === undefined) throw typed("model", "a string");
-  if (model === "" || model.length > 256) throw refuse("model_required");
+  if (model === "" || model.length > modelCharsMax) throw refuse("model_required");
   return model;
 }
 

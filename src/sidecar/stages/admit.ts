@@ -76,7 +76,9 @@ async function reserve(
 ): Promise<ReserveResult | undefined> {
   const { estimate } = exchange;
   const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output === "Cap");
-  const min = flexible ? Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices : estimate.outputTokens;
+  const least = Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices;
+  // where no tokens are counted nothing is held, whatever the model could write
+  const min = flexible ? Math.min(least, estimate.outputTokens) : estimate.outputTokens;
   try {
     return await deps.quotaStore.reserve({
       namespace: exchange.identity.namespace,

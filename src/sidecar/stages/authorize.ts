@@ -23,7 +23,9 @@ export const authorize =
     const name = exchange.match.endpoint.name;
     const open = rules.some((rule) => ruleAllows(rule, name, ""));
     if (!open) throw refuse("endpoint_not_allowed", name);
-    const rule = rules.find((r) => ruleAllows(r, name, exchange.model));
+    // the list of models is made of the rules, so whoever may ask for it is told there that a model is not in it
+    const model = name === "Models" ? "" : exchange.model;
+    const rule = rules.find((r) => ruleAllows(r, name, model));
     if (!rule) throw refuse("model_not_allowed", exchange.model.slice(0, 100), name);
     return next(know(exchange, { rule }));
   };

@@ -2,6 +2,7 @@
  * Stages 8 and 9: calls the provider and streams its answer. Target after target, until one has answered; never another one
  * once the first byte has reached the client.
  */
+import { Readable } from "node:stream";
 import type { RuleConfig } from "../../config/contract.ts";
 import { type GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
@@ -15,6 +16,7 @@ import { type Backend, credentialHeaders, targetEdits, upstreamPath } from "../u
 import { forwardedRequestHeaders } from "../upstream/headers.ts";
 import type { Pools } from "../upstream/pools.ts";
 import { orderTargets, type Rests, type Target, targetsOf } from "../upstream/targets.ts";
+import { tooLarge } from "./accept.ts";
 
 export interface CallDeps {
   readonly rules: readonly RuleConfig[];
@@ -122,7 +124,21 @@ function bodyFor(exchange: Admitted, backend: Backend, model: string) {
     const bytes = keeps ? body.bytes : spliceMultipart(body.bytes, body.scan, { name: "model", value: model });
     return { body: bytes, contentType: body.contentType };
   }
-  if (body.kind === "raw") return { body: body.stream, contentType: undefined };
+  if (body.kind === "raw") {
+    const bytesMax = exchange.rule.request.limits.bodyBytes;
+    const upload = body.length === undefined ? Readable.from(bounded(body.stream, bytesMax)) : body.stream;
+    return { body: upload, contentType: undefined };
+  }
   // a POST without a body: an empty one says so (content-length: 0)
   return { body: exchange.match.endpoint.method === "POST" ? Buffer.alloc(0) : null, contentType: undefined };
+}
+
+/** An upload whose length nobody has declared: counted as it passes. Throws body_too_large. */
+async function* bounded(upload: Readable, bytesMax: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of upload.iterator({ destroyOnReturn: false })) {
+    bytes += (chunk as Buffer).length; // no encoding is set on a request
+    if (bytes > bytesMax) throw tooLarge("body_too_large", bytesMax);
+    yield chunk;
+  }
 }

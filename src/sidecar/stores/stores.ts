@@ -6,32 +6,23 @@ import { createMemoryCacheStore } from "./memory/cache.ts";
 import { createMemoryQuotaStore } from "./memory/quota.ts";
 import { openRedis } from "./redis/open.ts";
 
-/** What the stores are opened with. */
-export interface StoreSettings {
-  /** Absent: memory. See parseRedisUrl for the forms. */
-  readonly redisUrl: string | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** Waits for Redis as long as one connection attempt takes, and starts without it: each quota's failurePolicy then decides. */
-export async function openStores({ redisUrl, clock, log }: StoreSettings): Promise<Stores> {
-  if (redisUrl === undefined) {
-    return {
-      kind: "memory",
-      quota: createMemoryQuotaStore({ clock }),
-      cache: createMemoryCacheStore({ clock }),
-      isUp: () => true,
-      close: async () => undefined,
-    };
+/**
+ * `redisUrl` absent: memory. Never waits for Redis longer than one connection attempt, and starts without it. Throws
+ * RedisUrlFault for a URL that is none.
+ */
+export async function openStores(options: { redisUrl: string | undefined; clock: Clock; log: Log }): Promise<Stores> {
+  const { redisUrl, clock, log } = options;
+  if (redisUrl !== undefined) {
+    const redis = openRedis({ url: redisUrl, clock, log });
+    await redis.ready();
+    const { quota, cache } = redis;
+    return { kind: "redis", quota, cache, isUp: () => redis.state().quota.up, close: () => redis.close() };
   }
-  const redis = openRedis({ url: redisUrl, clock, log });
-  await redis.ready();
   return {
-    kind: "redis",
-    quota: redis.quota,
-    cache: redis.cache,
-    isUp: () => redis.state().quota.up,
-    close: () => redis.close(),
+    kind: "memory",
+    quota: createMemoryQuotaStore({ clock }),
+    cache: createMemoryCacheStore({ clock }),
+    isUp: () => true,
+    close: async () => undefined,
   };
 }

@@ -2,7 +2,7 @@
 import type { Readable, Transform } from "node:stream";
 import type { Dispatcher, Pool } from "undici";
 import type { RuleConfig } from "../../config/contract.ts";
-import { GatewayError, refuse } from "../errors.ts";
+import { type ErrorCode, GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
 import { decodedBytesFree, decodedRatioMax, decoderFor } from "./decoder.ts";
 import { ErrorSink } from "./error-sink.ts";
@@ -10,6 +10,7 @@ import { isUnsent, upstreamFault } from "./faults.ts";
 import { forwardedResponseHeaders } from "./headers.ts";
 import { JsonSink } from "./json-sink.ts";
 import { PipeSink } from "./pipe-sink.ts";
+import { retryAfterMs } from "./retry-after.ts";
 import type { AnswerHead, AnswerSink } from "./sink.ts";
 import { StreamSink } from "./stream-sink.ts";
 
@@ -36,19 +37,22 @@ const failOverStatuses: ReadonlySet<number> = new Set([429, 503]);
 /** Rest of a backend that asks for one without saying how long, in ms. */
 const restDefaultMs = 1_000;
 
+/** How long the rest of an answer that nobody takes is read, in ms. */
+const thrownAwayMsMax = 1_000;
+
 /** Runs the attempt; never throws. */
 export function attempt(request: AttemptRequest): Promise<AttemptResult> {
   return new Promise((resolve) => {
     const handler = new AttemptHandler(request, resolve);
-    const { exchange, path, headers, body, timeouts } = request;
+    const { exchange, path, headers, body } = request;
     const method = exchange.match.endpoint.method;
     const options: Dispatcher.DispatchOptions = {
       path,
       method,
       headers,
       body,
-      headersTimeout: timeouts.firstByteMs,
-      bodyTimeout: timeouts.idleMs,
+      headersTimeout: 0, // undici's own timers are half a second off, ours are not
+      bodyTimeout: 0,
     };
     try {
       request.pool.dispatch(options, handler);
@@ -70,7 +74,8 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   #sent = false;
   #settled = false;
   #total: NodeJS.Timeout | undefined;
-  #totalOver = false;
+  /** Runs while something is waited for: the connection, the first byte, the next byte. */
+  #waiting: NodeJS.Timeout | undefined;
   #encodedBytes = 0;
   #decodedBytes = 0;
 
@@ -78,8 +83,22 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#resolve = resolve;
     this.#sentBefore = request.exchange.call.sent;
-    this.#total = setTimeout(() => this.#timeOut(), request.timeouts.totalMs).unref();
-    request.exchange.onAbort(() => this.#aborted());
+    const { totalMs, connectMs } = request.timeouts;
+    this.#total = setTimeout(() => this.#end(refuse("upstream_total_timeout", String(totalMs))), totalMs).unref();
+    this.#wait("upstream_connect_timeout", connectMs);
+    request.exchange.onAbort((reason) =>
+      this.#end(reason === "drain" ? refuse("draining") : new Error("the client went away")),
+    );
+  }
+
+  /** Ends the attempt unless what is waited for comes within `ms`. */
+  #wait(code: ErrorCode, ms: number): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => this.#end(refuse(code, String(ms))), ms).unref();
+  }
+  #waitNoMore(): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -90,6 +109,12 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     }
     this.#sent = true;
     this.#request.exchange.call.sent = true;
+    this.#waitNoMore(); // an upload takes as long as the client does
+  }
+
+  onRequestSent(): void {
+    if (!this.#settled && this.#head === undefined)
+      this.#wait("upstream_first_byte_timeout", this.#request.timeouts.firstByteMs);
   }
 
   onResponseStart(
@@ -104,10 +129,13 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     const head = headOf(status, headers, controller.rawHeaders);
     this.#head = head;
     if (mayFailOver && failOverStatuses.has(status)) {
-      const restMs = restOf(head, headers);
+      const restMs = retryAfterMs(head.headers, exchange.clock.nowMs()) ?? restDefaultMs;
       this.#settle({ kind: "failed", error: refuse("upstream_error", String(status)), unsent: false, restMs });
-      return; // the rest of the answer is read and thrown away, so the connection can be used again
+      // the rest of the answer is read and thrown away, so the connection can be used again, but not for long
+      this.#wait("upstream_idle_timeout", thrownAwayMsMax);
+      return;
     }
+    this.#wait("upstream_idle_timeout", this.#request.timeouts.idleMs);
     if (status >= 300 && status < 400) {
       this.#refuse(refuse("upstream_redirect"));
       return;
@@ -126,8 +154,14 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     const endpoint = exchange.match.endpoint;
     const done = (): void => this.#settle({ kind: "ended" });
     const flow = {
-      pause: () => (this.#decoder ?? this.#controller)?.pause(),
-      resume: () => (this.#decoder ?? this.#controller)?.resume(),
+      pause: () => {
+        this.#waitNoMore(); // it is the client now who is waited for
+        (this.#decoder ?? this.#controller)?.pause();
+      },
+      resume: () => {
+        this.#wait("upstream_idle_timeout", this.#request.timeouts.idleMs);
+        (this.#decoder ?? this.#controller)?.resume();
+      },
       abort: () => this.#controller?.abort(new Error("the answer is not taken")),
     };
     if (head.status >= 400) return new ErrorSink({ exchange, head, done });
@@ -160,6 +194,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#sink) this.#waiting?.refresh();
     if (this.#decoder) {
       this.#encodedBytes += chunk.length;
       if (!this.#decoder.destroyed && !this.#decoder.write(chunk)) controller.pause();
@@ -167,6 +202,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#waitNoMore();
     if (this.#decoder) this.#decoder.end();
     else this.#sink?.end();
   }
@@ -179,11 +215,9 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   fault(cause: unknown): void {
     if (this.#settled) return;
     const { exchange, timeouts, mayFailOver } = this.#request;
-    const answering = this.#head !== undefined;
-    const error = this.#totalOver
-      ? new GatewayError("upstream_total_timeout", [String(timeouts.totalMs)], { cause })
-      : upstreamFault(cause, { timeouts, sent: this.#sent, answering });
+    const error = upstreamFault(cause, { timeouts, sent: this.#sent, answering: this.#head !== undefined });
     if (this.#sink) {
+      this.#decoder?.destroy();
       this.#sink.fail(error);
       return;
     }
@@ -193,15 +227,10 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     else this.#settle({ kind: "failed", error, unsent });
   }
 
-  #timeOut(): void {
-    this.#totalOver = true;
-    if (this.#controller) this.#controller.abort(new Error("total timeout"));
-    else this.fault(new Error("total timeout"));
-  }
-
-  #aborted(): void {
-    this.#controller?.abort(new Error("the client went away"));
-    if (!this.#settled && this.#sink === undefined) this.fault(new Error("the client went away"));
+  /** Ends the provider's call, and the attempt with `why`. */
+  #end(why: Error): void {
+    this.#controller?.abort(why);
+    this.fault(why); // where the provider is done already, undici has nobody to tell
   }
 
   /** The answer cannot be passed on: ends the provider's call and hands the error up. */
@@ -217,6 +246,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#total);
+    this.#waitNoMore();
     this.#resolve(result);
   }
 }
@@ -234,16 +264,5 @@ function headOf(status: number, headers: Record<string, string | string[] | unde
     status,
     headers: forwardedResponseHeaders(list),
     mediaType: (mark < 0 ? type : type.slice(0, mark)).trim().toLowerCase(),
-    retryAfter: one(headers["retry-after"]),
   };
-}
-
-/** How long the backend wants to rest, in ms: `retry-after-ms`, else `retry-after` in seconds or as a date. */
-function restOf(head: AnswerHead, headers: Record<string, string | string[] | undefined>): number {
-  const ms = Number(one(headers["retry-after-ms"]));
-  if (Number.isFinite(ms) && ms >= 0) return ms;
-  const seconds = Number(head.retryAfter);
-  if (head.retryAfter !== undefined && Number.isFinite(seconds) && seconds >= 0) return seconds * 1000;
-  const date = Date.parse(head.retryAfter ?? "");
-  return Number.isNaN(date) ? restDefaultMs : Math.max(0, date - Date.now());
 }

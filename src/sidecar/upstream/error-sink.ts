@@ -1,7 +1,8 @@
 /** Takes a provider's error answer: passed on as it came when it has the provider's shape, put into that shape when not. */
-import { GatewayError } from "../errors.ts";
+import { GatewayError, retryAfterMsMax } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
-import { sendError, sendWhole } from "../reply.ts";
+import { type HeaderList, sendError, sendWhole } from "../reply.ts";
+import { retryAfterMs } from "./retry-after.ts";
 import type { AnswerHead, AnswerSink } from "./sink.ts";
 
 /** Error bodies that are read, in bytes; a longer one is cut off and replaced. */
@@ -16,8 +17,9 @@ const moneyCodes = [
   "organization_usage_limit_exceeded",
   "billing_hard_limit_reached",
 ];
-/** Longest Retry-After that both SDKs honour, in s. */
-const retryAfterSecondsMax = 60;
+/** Shortest wait that is passed on, in ms: the Node SDK asks again at once when it is told 0, and so do all its siblings. */
+const waitMsMin = 1_000;
+const waitHeaders: ReadonlySet<string> = new Set(["retry-after", "retry-after-ms"]);
 
 /** Takes an error answer: passed on as it came when it has the provider's shape, put into it when it has not. */
 export class ErrorSink implements AnswerSink {
@@ -39,20 +41,20 @@ export class ErrorSink implements AnswerSink {
     const body = Buffer.concat(this.#chunks);
     const { status, headers } = this.#head;
     const code = this.#bytes <= errorBytesMax ? providerCode(body) : undefined;
+    const waitMs = retryAfterMs(headers, this.#exchange.clock.nowMs());
     if (code === undefined) {
       this.fail(
         new GatewayError("upstream_error", [String(status)], {
           status,
           retry: status === 408 || status === 409 || status === 429 || status >= 500,
-          headers: headers.filter(
-            ([name]) => name === "retry-after" || name === "retry-after-ms" || name === "x-request-id",
-          ),
+          retryAfterMs: waitMs === 0 ? waitMsMin : waitMs,
+          headers: headers.filter(([name]) => name === "x-request-id"),
         }),
       );
       return;
     }
     this.#exchange.end({ outcome: "failed", status, errorCode: code || "upstream_error" });
-    sendWhole(this.#exchange, status, retryHeaders(headers, code), body);
+    sendWhole(this.#exchange, status, retryHeaders(headers, { code, waitMs }), body);
     this.#done();
   }
   fail(error: GatewayError): void {
@@ -77,13 +79,10 @@ function providerCode(body: Buffer): string | undefined {
 }
 
 /** Retry headers made right: never 0 (instant storms), and no retry where money or a long wait is the matter. */
-function retryHeaders(headers: AnswerHead["headers"], code: string): (readonly [string, string])[] {
-  const seconds = Number(headers.find(([name]) => name === "retry-after")?.[1]);
-  const hopeless = moneyCodes.includes(code) || seconds > retryAfterSecondsMax;
-  const fixed = headers
-    .filter(([name]) => !(hopeless && name === "x-should-retry"))
-    .map(([name, value]): readonly [string, string] =>
-      name === "retry-after" && seconds === 0 ? [name, "1"] : [name, value],
-    );
-  return hopeless ? [...fixed, ["x-should-retry", "false"]] : fixed;
+function retryHeaders(headers: AnswerHead["headers"], about: { code: string; waitMs: number | undefined }): HeaderList {
+  const { code, waitMs } = about;
+  if (moneyCodes.includes(code) || (waitMs !== undefined && waitMs > retryAfterMsMax))
+    return [...headers.filter(([name]) => name !== "x-should-retry"), ["x-should-retry", "false"]];
+  if (waitMs !== 0) return headers;
+  return [...headers.filter(([name]) => !waitHeaders.has(name)), ["retry-after", String(waitMsMin / 1000)]];
 }

@@ -29,6 +29,7 @@ export function upstreamFault(
   cause: unknown,
   options: { timeouts: Timeouts; sent: boolean; answering: boolean },
 ): GatewayError {
+  if (cause instanceof GatewayError) return cause; // the client's own upload broke a limit on its way
   const { timeouts, answering } = options;
   const code = codeOf(cause);
   const make = (row: ErrorCode, ...words: string[]): GatewayError => new GatewayError(row, words, { cause });

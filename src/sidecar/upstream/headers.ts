@@ -15,7 +15,7 @@ const hopByHop = [
   "http2-settings",
 ];
 
-/** Never sent on: credentials of the client, what we set ourselves, and claims about who calls. */
+/** Never sent on: credentials of the client, what we set ourselves, claims about who calls, and other methods and paths than the judged ones. */
 const requestDropped = new Set([
   ...hopByHop,
   "host",
@@ -30,6 +30,11 @@ const requestDropped = new Set([
   "via",
   "x-real-ip",
   "x-no-cache",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-url",
+  "x-rewrite-url",
 ]);
 const requestDroppedPrefixes = ["x-sidegate-", "x-forwarded-"];
 
@@ -92,10 +97,7 @@ export function forwardedResponseHeaders(raw: readonly (Buffer | string)[]): [st
   return headers;
 }
 
-const namesIn = (connection: string): Set<string> =>
-  new Set(
-    connection
-      .toLowerCase()
-      .split(",", 32)
-      .map((name) => name.trim()),
-  );
+function namesIn(connection: string): Set<string> {
+  const names = connection.split(",").map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => name !== "content-type")); // it is the body's, so nobody can name it away
+}

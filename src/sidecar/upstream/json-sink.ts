@@ -29,8 +29,9 @@ export class JsonSink implements AnswerSink {
   data(chunk: Buffer): void {
     this.#bytes += chunk.length;
     if (this.#bytes > answerJsonBytesMax) {
-      this.#flow.abort();
+      // stated before the call is ended, which is an error of its own
       this.fail(refuse("upstream_too_large", `at most ${answerJsonBytesMax} bytes of JSON`));
+      this.#flow.abort();
       return;
     }
     this.#chunks.push(chunk);
@@ -39,10 +40,10 @@ export class JsonSink implements AnswerSink {
   end(): void {
     const only = this.#chunks[0];
     const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks, this.#bytes);
-    const { status, headers, mediaType } = this.#head;
-    const isJson = mediaType === "application/json" || mediaType.endsWith("+json");
-    const members = isJson ? peekMembers(body, ["usage", "model"]) : undefined;
-    if (isJson && members === undefined && !isJsonArray(body)) {
+    const { status, headers } = this.#head;
+    // whatever its type says: a page from a proxy in between is no answer
+    const members = peekMembers(body, ["usage", "model"]);
+    if (members === undefined && !isJsonArray(body) && status !== 204) {
       this.fail(refuse("upstream_invalid_answer", "it is not JSON"));
       return;
     }

@@ -24,5 +24,4 @@ export interface AnswerHead {
   readonly headers: readonly (readonly [string, string])[];
   /** Lower case, without parameters; "" where there is none. */
   readonly mediaType: string;
-  readonly retryAfter: string | undefined;
 }

@@ -11,6 +11,7 @@ import { textBytesPerToken } from "../openai/estimate.ts";
 import type { StreamMeter } from "../openai/meter.ts";
 import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
 import { createStreamMeter } from "../openai/stream-meter.ts";
+import { unreadableEventCode } from "../openai/tally.ts";
 import { isCacheable } from "../replay/cacheable.ts";
 import { flatHeaders, isOpen } from "../reply.ts";
 import { cacheAnswerBytesMax } from "./json-sink.ts";
@@ -31,6 +32,7 @@ export class StreamSink implements AnswerSink {
   #copy: Buffer[] | undefined;
   #copyBytes = 0;
   #stalled: NodeJS.Timeout | undefined;
+  #hasWritten = false;
   #finished = false;
 
   constructor(options: { exchange: Admitted; head: AnswerHead; flow: Flow; done: () => void; format: StreamFormat }) {
@@ -52,7 +54,7 @@ export class StreamSink implements AnswerSink {
     response.writeHead(this.#head.status, flatHeaders(this.#head.headers, this.#exchange.answerHeaders));
     // the first event mostly comes in the same read: then head and event leave in one write, else the head goes alone
     setImmediate(() => {
-      if (isOpen(response)) response.flushHeaders();
+      if (!this.#hasWritten && isOpen(response)) response.flushHeaders();
     });
   }
 
@@ -64,14 +66,17 @@ export class StreamSink implements AnswerSink {
     } catch (fault) {
       if (!(fault instanceof EventTooLarge)) throw fault;
       this.#write(fault.forward);
-      this.#flow.abort();
+      // stated before the call is ended, which is an error of its own
       this.fail(new GatewayError("upstream_too_large", ["one event"], { cause: fault }));
+      this.#flow.abort();
     }
   }
 
   #write(bytes: Buffer | undefined): void {
     const { response } = this.#exchange;
-    if (bytes === undefined || !isOpen(response) || response.write(bytes)) return;
+    if (bytes === undefined || !isOpen(response)) return;
+    this.#hasWritten = true;
+    if (response.write(bytes)) return;
     this.#flow.pause();
     this.#stalled = setTimeout(() => this.#stall(), stalledClientMs).unref();
     response.once("drain", () => {
@@ -81,20 +86,26 @@ export class StreamSink implements AnswerSink {
   }
 
   #stall(): void {
-    this.#flow.abort();
     this.#state("aborted", "client_stalled");
     this.#exchange.response.destroy();
     this.#finish();
+    this.#flow.abort();
   }
 
   end(): void {
     if (this.#finished) return;
+    const { tally } = this.#meter;
+    const hadEnded = tally.terminal !== undefined;
     const rest = this.#splitter.flush();
-    if (this.#meter.tally.terminal === undefined) {
-      this.fail(refuse("upstream_truncated"));
+    if (hadEnded || (tally.terminal !== undefined && tally.errorCode !== unreadableEventCode)) {
+      this.#write(rest);
+      this.#close();
       return;
     }
-    this.#write(rest);
+    // no terminal event, or one that was cut in its middle: some clients drop such a rest without a word
+    const error = refuse("upstream_truncated");
+    this.#state("failed", error.code);
+    this.#writeErrorFrame(error);
     this.#close();
   }
 
@@ -103,14 +114,15 @@ export class StreamSink implements AnswerSink {
     if (this.#finished) return;
     if (this.#meter.tally.terminal === undefined) {
       this.#state(this.#exchange.abortReason === "client" ? "aborted" : "failed", error.code);
-      const { message, type, code, param } = error;
-      if (isOpen(this.#exchange.response)) {
-        this.#exchange.response.write(
-          errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber),
-        );
-      }
+      this.#writeErrorFrame(error);
     }
     this.#close();
+  }
+
+  #writeErrorFrame({ message, type, code, param }: GatewayError): void {
+    const { response } = this.#exchange;
+    if (!isOpen(response)) return;
+    response.write(errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber));
   }
 
   #terminal(): void {

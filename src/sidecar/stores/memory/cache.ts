@@ -9,6 +9,7 @@ export const cacheEntryBytesMaxDefault = 1024 * 1024;
 /** What an entry costs beside its key and value: map slot, objects, Buffer header. Measured roughly, bytes. */
 const entryOverheadBytes = 256;
 
+/** Bounds of the in-memory cache, and its time. */
 export interface MemoryCacheSettings {
   readonly clock: Clock;
   /** Bytes of all entries with their keys and an overhead of 256 each; the least recently used goes first. Default 64 MiB. */

@@ -10,6 +10,7 @@ export interface HeldAmount {
   readonly isConcurrency: boolean;
 }
 
+/** One reservation that is neither settled, released nor expired. */
 export interface Hold {
   /** Monotonic. */
   endsMs: number;

@@ -21,6 +21,7 @@ export const memoryEntriesMaxDefault = 100_000;
 /** How often a full table is searched for counters that have ended, ms. */
 const sweepIntervalMs = 1_000;
 
+/** Bounds of the in-memory counters, and their time. */
 export interface MemoryQuotaSettings {
   /** Windows follow its wall clock, leases its monotonic one. */
   readonly clock: Clock;

@@ -8,6 +8,7 @@ import { cacheKey } from "./keys.ts";
 
 const ttlMsMax = 86_400_000;
 
+/** Where answers are kept, and how large one may be. */
 export interface RedisCacheSettings {
   readonly connection: Connection;
   /** A larger value is not stored. Default 1 MiB. */

@@ -11,6 +11,7 @@ const disconnectTimeoutMs = 100;
 /** Redirections of one command on a Cluster. */
 const redirectionsMax = 3;
 
+/** What one connection needs, and who hears of it. */
 export interface ClientSettings {
   readonly target: RedisTarget;
   readonly connectTimeoutMs: number;

@@ -13,6 +13,7 @@ export const commandTimeoutMsDefault = 50;
 /** With no answer at all for so long, ms, a probe also makes a new connection: the old one may be dead without a sign. */
 const silenceMsMax = 3_000;
 
+/** What one Redis needs. */
 export interface ConnectionSettings {
   /** See parseRedisUrl. */
   readonly url: string;
@@ -55,7 +56,8 @@ export class Connection {
   readonly #recovered: (() => void)[] = [];
   #probeTimer: NodeJS.Timeout | undefined;
   #lastReplyMs: number;
-  #isConnected = false;
+  /** undefined: not yet, and no attempt has failed. */
+  #isConnected: boolean | undefined;
   #isFull = false;
   #isClosed = false;
   #underWay = 0;
@@ -88,7 +90,7 @@ export class Connection {
 
   state(): ConnectionState {
     const breaker = this.#breaker.state;
-    return { up: this.#isConnected && breaker !== "Open", breaker, full: this.#isFull };
+    return { up: this.#isConnected === true && breaker !== "Open", breaker, full: this.#isFull };
   }
 
   /** Resolves with the first connection or its failure; never rejects. */
@@ -199,9 +201,9 @@ export class Connection {
 
   #lost(reason: string): void {
     this.#firstOutcome.resolve();
-    if (!this.#isConnected || this.#isClosed) return;
+    if (this.#isConnected === false || this.#isClosed) return;
+    this.#log.warn({ reason }, this.#isConnected ? "redis connection lost" : "redis cannot be reached");
     this.#isConnected = false;
-    this.#log.warn({ reason }, "redis connection lost");
   }
 
   #breakerOpened(reason: string, isAgain: boolean): void {

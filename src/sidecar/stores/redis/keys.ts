@@ -11,9 +11,10 @@ import type { WindowSpec } from "../../ports/quota-store.ts";
  * | sg:{NAMESPACE}:calendar:COUNTER         | hash   | start of the window (ms) → units charged, held         | after its newest window + 1 min  |
  * | sg:{NAMESPACE}:concurrency:COUNTER      | zset   | UNITS@HOLD-KEY → end of the lease (ms); `used` → minus | 61 min after the last hold       |
  * |                                         |        | the units in use                                       |                                  |
- * | sg:{NAMESPACE}:hold:ID                  | string | output granted, then eight words a claim: kind,        | with the lease                   |
- * |                                         |        | counter key, slot, amount, and the first answer: used, |                                  |
- * |                                         |        | resetMs, exceeded, retryAfterMs; or `released`         |                                  |
+ * | sg:{NAMESPACE}:hold:ID                 | string | the first answer: output granted, four words a claim:  | with the lease                   |
+ * |                                         |        | used, resetMs, exceeded, retryAfterMs; a bar; four     |                                  |
+ * |                                         |        | words a charge: kind, counter key, slot, amount;       |                                  |
+ * |                                         |        | or `released`: given up                                |                                  |
  * | sg:{NAMESPACE}:holds                    | zset   | hold key → end of the lease (ms)                       | when empty                       |
  * | sg:{NAMESPACE}:cache:KEY                | string | one sealed answer                                      | with its TTL                     |
  *

@@ -5,6 +5,7 @@ import { createRedisCacheStore } from "./cache.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { RedisQuotaStore } from "./quota.ts";
 
+/** What the stores in Redis need. */
 export interface RedisSettings {
   /** See parseRedisUrl for the forms. */
   readonly url: string;

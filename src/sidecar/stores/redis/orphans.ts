@@ -7,6 +7,7 @@ const batchSize = 100;
 /** Pause before the first attempt and the longest one, ms. */
 const pauseMs = { min: 250, max: 4_000 } as const;
 
+/** How to give a hold back, and the bound. */
 export interface OrphanSettings {
   /** Gives one hold back. Throws while Redis is away. */
   readonly release: (namespace: string, holdId: string) => Promise<unknown>;

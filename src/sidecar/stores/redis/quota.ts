@@ -21,6 +21,7 @@ const lateReserveMs = 60_000;
 /** Holds renewed in one script call, so that it never holds Redis up for long. */
 const renewBatch = 500;
 
+/** Where counters are kept. */
 export interface RedisQuotaSettings {
   readonly connection: Connection;
   readonly clock: Clock;
@@ -150,17 +151,27 @@ export class RedisQuotaStore implements QuotaStore {
 }
 
 const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
-  const [admitted, outputGranted = 0, ...words] = numbersOf(reply);
+  const words = Buffer.isBuffer(reply) ? reply.toString("latin1").split(" ") : [];
+  const word = (index: number): number => {
+    const number = Number(words[index]);
+    if (!Number.isSafeInteger(number)) throw unexpected();
+    return number;
+  };
+  const admitted = word(0);
   if (admitted === -1)
     throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
-  if (words.length !== claimCount * 4) throw unexpected();
+  if (words.length !== 2 + claimCount * 4) throw unexpected();
   const claims: ClaimState[] = [];
-  for (let at = 0; at < words.length; at += 4) {
-    const [used = 0, resetMs = 0, exceeded = 0, retryMs = 0] = words.slice(at, at + 4);
-    const retryAfterMs = retryMs < 0 ? Number.POSITIVE_INFINITY : retryMs;
-    claims.push({ used, resetMs, exceeded: exceeded === 1, retryAfterMs });
+  for (let at = 2; at < words.length; at += 4) {
+    const retryMs = word(at + 3);
+    claims.push({
+      used: word(at),
+      resetMs: word(at + 1),
+      exceeded: word(at + 2) === 1,
+      retryAfterMs: retryMs < 0 ? Number.POSITIVE_INFINITY : retryMs,
+    });
   }
-  return { admitted: admitted === 1, outputGranted, claims };
+  return { admitted: admitted === 1, outputGranted: word(1), claims };
 };
 
 const numbersOf = (reply: unknown): readonly number[] => {
@@ -168,7 +179,7 @@ const numbersOf = (reply: unknown): readonly number[] => {
   return reply.map(numberOf);
 };
 
-/** Scripts answer units as strings where ioredis would read the integer off by one: its decoder is exact up to 2^53 - 48 only. */
+/** Units come as strings: ioredis 6 reads an integer above 2^53 - 48 off by one. */
 const numberOf = (reply: unknown): number => {
   if (typeof reply === "number") return reply;
   if (!Buffer.isBuffer(reply) || reply.length === 0 || reply.length > 16) throw unexpected();

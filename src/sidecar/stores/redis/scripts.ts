@@ -13,7 +13,7 @@ export interface ScriptCall {
 }
 
 /**
- * What each script takes, in order; ".." repeats. The headers of lua/*.lua say the same in the same words, and a test
+ * What each script takes, in order; ".." repeats. The headers in lua/ say the same in the same words, and a test
  * compares the two with each other, with what the calls below pass and with what the scripts read.
  */
 export const signatures: Readonly<Record<ScriptName, { readonly keys: string; readonly args: string }>> = {

@@ -10,7 +10,7 @@ local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 if ARGV[1] == "holds" then
-  return tostring(redis.call("ZCOUNT", KEYS[1], string.format("(%.0f", now), "+inf"))
+  return tostring(redis.call("ZCOUNT", KEYS[1], string.format("(%d", now), "+inf"))
 end
 
 if ARGV[1] == "concurrency" then
@@ -18,7 +18,7 @@ if ARGV[1] == "concurrency" then
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(0", now)) do
     units = units - string.match(member, "^%d+")
   end
-  return string.format("%.0f", units)
+  return string.format("%d", units)
 end
 
 local first = 0
@@ -34,4 +34,4 @@ local used, fields = 0, redis.call("HGETALL", KEYS[1])
 for i = 1, #fields, 2 do
   if tonumber(fields[i]) >= first then used = used + fields[i + 1] end
 end
-return string.format("%.0f", math.min(used, unitsMax))
+return string.format("%d", math.min(used, unitsMax))

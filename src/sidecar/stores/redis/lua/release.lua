@@ -15,7 +15,7 @@ end
 if not record or record == "released" then return 0 end
 
 redis.call("ZREM", KEYS[2], KEYS[1])
-for kind, key, slot, held in string.gmatch(record, " (%S+) (%S+) (%S+) (%S+) %S+ %S+ %S+ %S+") do
+for kind, key, slot, held in string.gmatch(string.match(record, "|(.*)$"), "(%S+) (%S+) (%S+) (%S+)") do
   if kind == "concurrency" then
     if redis.call("ZREM", key, held .. "@" .. KEYS[1]) == 1 then redis.call("ZINCRBY", key, held, "used") end
   else

@@ -18,9 +18,11 @@ for i = 2, #KEYS do
   else
     redis.call("PEXPIRE", KEYS[i], ARGV[1], "GT")
     redis.call("ZADD", KEYS[1], "XX", "GT", ends, KEYS[i])
-    for key, held in string.gmatch(record, " concurrency (%S+) %S+ (%S+)") do
-      redis.call("ZADD", key, "XX", "GT", ends, held .. "@" .. KEYS[i])
-      redis.call("PEXPIRE", key, concurrencyTtlMs)
+    for kind, key, _, held in string.gmatch(string.match(record, "|(.*)$"), "(%S+) (%S+) (%S+) (%S+)") do
+      if kind == "concurrency" then
+        redis.call("ZADD", key, "XX", "GT", ends, held .. "@" .. KEYS[i])
+        redis.call("PEXPIRE", key, concurrencyTtlMs)
+      end
     end
   end
 end

@@ -5,40 +5,29 @@
 -- ARGV[5..] claims, six each: kind (sliding | fixed | calendar | concurrency), window (slot length, ms; calendar: starts of
 --   windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), amount (units), units for each token
 --   of output (may be a fraction), enforced (1 | 0)
--- RETURNS {1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs} held
---   · {0, 0, the same four} refused, nothing held · {-1} the hold was given up before it came. retryAfterMs -1: it never fits.
+-- RETURNS words in one string (clients read a string faster than a list, and an integer near 2^53 off by one):
+--   1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs (-1: it never fits) held
+--   · 0, 0, the same four: refused, nothing held · -1: the hold was given up before it came
 
 local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, 3660000, 9007199254740991
 local call = redis.call
 local time = call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Clients may read an integer near 2^53 off by one; a string they leave alone.
-local function exact(units)
-  return units < 4503599627370496 and units or string.format("%.0f", units)
-end
-
--- Asked again under the same id: the first answer stands in the record.
+-- Asked again under the same id: the first answer stands in the record, before the charges.
 local record = call("GET", KEYS[1])
-if record == "released" then return {-1} end
-if record then
-  local output, claims = string.match(record, "^(%S+)(.*)$")
-  local answer, column = {1, tonumber(output)}, 0
-  for word in string.gmatch(claims, "%S+") do
-    column = column % 8 + 1
-    if column > 4 then answer[#answer + 1] = exact(tonumber(word)) end
-  end
-  return answer
-end
+if record == "released" then return "-1" end
+if record then return "1 " .. string.match(record, "^[^|]*") end
 
 -- What the slots from number first on hold together, the oldest of them that holds anything, and the names of those before.
 local function read(key, first)
-  local used, oldest, past = 0, nil, {}
+  local used, oldest, past = 0, false, false
   local fields = call("HGETALL", key)
   for i = 1, #fields, 2 do
     -- Arithmetic turns the words into numbers; tonumber would cost a call for each.
     local slot, units = fields[i] + 0, fields[i + 1] + 0
     if slot < first then
+      past = past or {}
       past[#past + 1] = fields[i]
     else
       used = used + units
@@ -93,8 +82,10 @@ end
 -- A claim with what its counter holds now.
 local function look(key, at)
   local kind = ARGV[at]
-  local claim = {kind = kind, key = key, slot = 0, resetMs = 0, max = tonumber(ARGV[at + 2]), certain = tonumber(ARGV[at + 3])}
-  claim.perOutput, claim.enforced = tonumber(ARGV[at + 4]), ARGV[at + 5] == "1"
+  -- All fields at once: a table that grows is made anew each time.
+  local claim = {kind = kind, key = key, max = ARGV[at + 2] + 0, certain = ARGV[at + 3] + 0, perOutput = ARGV[at + 4] + 0,
+    enforced = ARGV[at + 5] == "1", used = 0, oldest = false, past = false, slot = 0, slotMs = 0, first = 0, ends = 0,
+    resetMs = 0, amount = 0, exceeded = 0, retryMs = 0}
   if kind == "concurrency" then
     claim.used = inUse(key)
   elseif kind == "calendar" then
@@ -103,7 +94,7 @@ local function look(key, at)
     claim.resetMs = claim.ends - now
   else
     local live = kind == "sliding" and slidingSlots + 1 or 1
-    claim.slotMs = tonumber(ARGV[at + 1])
+    claim.slotMs = ARGV[at + 1] + 0
     claim.slot = math.floor(now / claim.slotMs)
     claim.ends, claim.first = (claim.slot + live) * claim.slotMs, claim.slot - live + 1
     claim.used, claim.oldest, claim.past = read(key, claim.first)
@@ -140,7 +131,6 @@ end
 -- Whether the amount is too much, and when it would fit.
 local function judge(claim)
   local surplus = claim.amount - (claim.max - claim.used)
-  claim.exceeded, claim.retryMs = 0, 0
   if surplus <= 0 then return end
   claim.exceeded, claim.retryMs = 1, claim.resetMs
   if claim.amount > claim.max then
@@ -155,12 +145,12 @@ local function charge(claim)
   local amount = math.min(claim.amount, unitsMax - claim.used)
   claim.amount, claim.used = amount, claim.used + amount
   if claim.kind == "concurrency" then
-    call("ZADD", claim.key, -claim.used, "used", now + ARGV[1], string.format("%.0f@%s", amount, KEYS[1]))
+    call("ZADD", claim.key, -claim.used, "used", now + ARGV[1], string.format("%d@%s", amount, KEYS[1]))
     call("PEXPIRE", claim.key, concurrencyTtlMs)
     return
   end
   if claim.kind == "sliding" and not claim.oldest and amount > 0 then claim.resetMs = claim.ends - now end
-  if #claim.past > 0 then call("HDEL", claim.key, unpack(claim.past)) end
+  if claim.past then call("HDEL", claim.key, unpack(claim.past)) end
   -- The first units of a slot set the end of the key: it outlives that slot, and later slots only move it on.
   if call("HINCRBY", claim.key, claim.slot, amount) == amount then
     call("PEXPIREAT", claim.key, claim.ends + marginMs)
@@ -176,20 +166,19 @@ for _, claim in ipairs(claims) do
   if claim.enforced and claim.exceeded == 1 then admitted = 0 end
 end
 
--- The record: the output granted, then eight words a claim. Amounts need format: concatenation prints 14 digits.
-local answer, words = {admitted, admitted * granted}, {string.format("%.0f", granted)}
+-- The record: the answer, then the charges, four words each.
+local answers, charges = {string.format("%d", admitted * granted)}, {}
 for i, claim in ipairs(claims) do
   if admitted == 1 then
     charge(claim)
-    words[i + 1] = string.format("%s %s %.0f %.0f %.0f %.0f %d %.0f", claim.kind, claim.key, claim.slot, claim.amount,
-      claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
+    charges[i] = string.format("%s %s %d %d", claim.kind, claim.key, claim.slot, claim.amount)
   end
-  local at = i * 4 - 1
-  answer[at], answer[at + 1], answer[at + 2], answer[at + 3] = exact(claim.used), claim.resetMs, claim.exceeded, claim.retryMs
+  answers[i + 1] = string.format("%d %d %d %d", claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
 end
-if admitted == 1 then
-  call("SET", KEYS[1], table.concat(words, " "), "PX", ARGV[1])
-  call("ZREMRANGEBYSCORE", KEYS[2], "-inf", now)
-  call("ZADD", KEYS[2], now + ARGV[1], KEYS[1])
-end
-return answer
+local answer = table.concat(answers, " ")
+if admitted == 0 then return "0 " .. answer end
+
+call("SET", KEYS[1], answer .. "|" .. table.concat(charges, " "), "PX", ARGV[1])
+call("ZREMRANGEBYSCORE", KEYS[2], "-inf", now)
+call("ZADD", KEYS[2], now + ARGV[1], KEYS[1])
+return "1 " .. answer

@@ -10,13 +10,13 @@ local record = redis.call("GET", KEYS[1])
 if not record or record == "released" then return 0 end
 
 local words = {}
-for word in string.gmatch(record, "%S+") do words[#words + 1] = word end
-if #words ~= #ARGV * 8 + 1 then return -1 end
+for word in string.gmatch(string.match(record, "|(.*)$"), "%S+") do words[#words + 1] = word end
+if #words ~= #ARGV * 4 then return -1 end
 
 redis.call("DEL", KEYS[1])
 redis.call("ZREM", KEYS[2], KEYS[1])
 for i, actual in ipairs(ARGV) do
-  local at = i * 8 - 6
+  local at = i * 4 - 3
   local kind, key, slot, held = words[at], words[at + 1], words[at + 2], words[at + 3]
   if kind == "concurrency" then
     -- Already gone where its lease had ended: then whoever came next gave it back.
