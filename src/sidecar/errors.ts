@@ -88,6 +88,13 @@ export const errorCatalogue = {
     403,
   ),
 
+  backend_unavailable: ours(
+    503,
+    false,
+    (rule) =>
+      `No backend of rule '${rule}' can be used, for example because its Secret is missing: see the AIRoute's conditions.`,
+  ),
+
   // shape, inspect
   too_many_messages: bad(
     "messages",

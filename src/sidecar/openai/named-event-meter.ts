@@ -1,7 +1,14 @@
 /** Meters streams of named events. */
 import { type JsonRecord, parseRecord, recordOf, textOf } from "./json-record.ts";
 import { Meter } from "./meter.ts";
-import { recordNames, recordUsage, refuseUnreadable, type Terminal, unreadableEventCode } from "./tally.ts";
+import {
+  errorCodeOf,
+  recordNames,
+  recordUsage,
+  refuseUnreadable,
+  type Terminal,
+  unreadableEventCode,
+} from "./tally.ts";
 
 const letterOpenBrace = 0x7b;
 
@@ -54,6 +61,9 @@ export class NamedEventMeter extends Meter {
     const response = recordOf(event.response);
     if (response !== undefined) recordNames(this.tally, response);
     // the SDKs raise on an `error` member, whatever the type says
+    if (textOf(event.type) === "error" && !event.error) {
+      this.tally.bareError = { message: textOf(event.message) ?? "The provider failed.", code: errorCodeOf(event) };
+    }
     if (terminal === "failed" || event.error) this.fail(event.error ?? response?.error ?? event);
     else if (terminal !== undefined) this.#finish(terminal, event, response);
   }

@@ -30,6 +30,11 @@ export interface Tally {
   finishReasons: string[];
   /** Code of the failure, else its type, else `upstream_error`. */
   errorCode?: string;
+  /**
+   * A failure that came as a bare `error` event (message and code on the event itself): the Node SDK raises on it, the Python SDK
+   * hands it out as an event like any other, so it needs an error frame behind it.
+   */
+  bareError?: { readonly message: string; readonly code: string };
   /** Responses: the number that the next event has; an error frame takes it. */
   nextSequenceNumber: number;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chargedTokens, costOf } from "./plan.ts";
+import { chargedTokens, costOf, nameInKey } from "./plan.ts";
 
 const model = {
   outputTokensMax: 1000,
@@ -80,4 +80,20 @@ describe("what an ended request is charged", () => {
       chargedTokens({ status: 200, outcome: "completed", observedOutputTokens: 4 }, held, "ChargeObserved").output,
     ).toBe(4);
   });
+});
+
+test("a model's name in a key has only the characters that keys have, and two names never meet", () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: "binary", maxLength: 300 }),
+      fc.string({ unit: "binary", maxLength: 300 }),
+      (one, other) => {
+        expect(nameInKey(one)).toMatch(/^[A-Za-z0-9._=-]{0,128}$/);
+        expect(nameInKey(one) === nameInKey(other)).toBe(
+          one.isWellFormed() && other.isWellFormed() ? one === other : nameInKey(one) === nameInKey(other),
+        );
+      },
+    ),
+  );
+  expect(nameInKey("ft:gpt-4o:org::id")).toBe("ft=3agpt-4o=3aorg=3a=3aid");
 });

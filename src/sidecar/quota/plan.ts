@@ -1,4 +1,5 @@
 /** Which limits of which quotas a request meets, and what each will cost: from config and request to claims. */
+import { createHash } from "node:crypto";
 import type { LimitConfig, ModelConfig, QuotaConfig } from "../../config/contract.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
 import type { Claim, WindowSpec } from "../ports/quota-store.ts";
@@ -36,9 +37,19 @@ const subjectParts: Record<QuotaConfig["per"][number], (exchange: Authorized) =>
   ServiceAccount: (x) => `sa=${x.identity.namespace}/${x.identity.serviceAccount}`,
   Namespace: (x) => `ns=${x.identity.namespace}`,
   Pod: (x) => `pod=${x.identity.pod ?? "-"}`,
-  Model: (x) => `model=${x.model}`,
+  Model: (x) => `model=${nameInKey(x.model)}`,
   Endpoint: (x) => `endpoint=${x.match.endpoint.name}`,
 };
+
+/** Characters of a name that a key takes as it stands; a longer one is told by its digest. */
+const nameInKeyCharsMax = 128;
+
+/** A client's text as part of a counter's key: other characters than those of names become `=XX`, so two names never meet. */
+export function nameInKey(text: string): string {
+  const plain = text.replaceAll(/[^A-Za-z0-9._-]/gu, (character) => `=${Buffer.from(character).toString("hex")}`);
+  if (plain.length <= nameInKeyCharsMax) return plain;
+  return `sha256=${createHash("sha256").update(text).digest("hex")}`;
+}
 
 /** The value that a quota counts by: `sa=team/bot:model=gpt-4o`; `all` for one shared counter. */
 const subjectOf = (quota: QuotaConfig, exchange: Authorized): string =>

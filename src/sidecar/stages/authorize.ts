@@ -27,5 +27,7 @@ export const authorize =
     const model = name === "Models" ? "" : exchange.model;
     const rule = rules.find((r) => ruleAllows(r, name, model));
     if (!rule) throw refuse("model_not_allowed", exchange.model.slice(0, 100), name);
+    // the rule stands, so that no later one takes its requests to another provider
+    if (rule.backendRefs.length === 0 && name !== "Models") throw refuse("backend_unavailable", rule.name);
     return next(know(exchange, { rule }));
   };

@@ -6,7 +6,7 @@
 import type { StreamFormat } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import type { Admitted, Ending } from "../exchange.ts";
-import { errorFrame } from "../openai/error-frame.ts";
+import { type ErrorObject, errorFrame } from "../openai/error-frame.ts";
 import { textBytesPerToken } from "../openai/estimate.ts";
 import type { StreamMeter } from "../openai/meter.ts";
 import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
@@ -98,7 +98,8 @@ export class StreamSink implements AnswerSink {
     const hadEnded = tally.terminal !== undefined;
     const rest = this.#splitter.flush();
     if (hadEnded || (tally.terminal !== undefined && tally.errorCode !== unreadableEventCode)) {
-      this.#write(rest);
+      this.#write(rest && withBlankLine(rest));
+      if (tally.bareError) this.#writeErrorFrame({ ...tally.bareError, type: "upstream_error", param: null });
       this.#close();
       return;
     }
@@ -119,7 +120,7 @@ export class StreamSink implements AnswerSink {
     this.#close();
   }
 
-  #writeErrorFrame({ message, type, code, param }: GatewayError): void {
+  #writeErrorFrame({ message, type, code, param }: ErrorObject): void {
     const { response } = this.#exchange;
     if (!isOpen(response)) return;
     response.write(errorFrame(this.#format, { message, type, code, param }, this.#meter.tally.nextSequenceNumber));
@@ -170,4 +171,11 @@ export class StreamSink implements AnswerSink {
     clearTimeout(this.#stalled);
     this.#done();
   }
+}
+
+/** What a stream ended with, closed by a blank line: the Python SDK drops a last event that has none. */
+function withBlankLine(rest: Buffer): Buffer {
+  const tail = rest.subarray(-2).toString("latin1");
+  if (/[\r\n]$/.test(tail)) return tail === "\n\n" || tail === "\r\r" ? rest : Buffer.concat([rest, Buffer.from("\n")]);
+  return Buffer.concat([rest, Buffer.from("\n\n")]);
 }
