@@ -188,12 +188,12 @@ describe.each(Object.keys(leave).map((how) => ({ how })))("fault 22: a client th
   });
 });
 
-test("a client that only says that it will send no more still gets its answer", async () => {
+test("a client that sends its end of the connection is taken for gone: a process that has died looks so", async () => {
   const raw = await openRaw(gateway.url);
-  raw.write(callBytes({ streamed: true, fake: "every=20" }));
+  raw.write(callBytes({ streamed: true, fake: "hang=mid;k=3" }));
+  await raw.saw("delta");
   raw.socket.end();
-  const [answer] = await raw.answered(1);
-  expect(answer?.text).toMatch(/data: \[DONE\]\n\n$/);
+  await until("the provider's call is ended", () => gateway.provider.openRequests === 0, abortMsMax);
   await expectSettled(gateway);
-  expect(lastOutcome(gateway)).toMatchObject({ outcome: "completed" });
+  expect(lastOutcome(gateway)).toMatchObject({ outcome: "aborted" });
 });

@@ -98,7 +98,7 @@ export class StreamSink implements AnswerSink {
     const hadEnded = tally.terminal !== undefined;
     const rest = this.#splitter.flush();
     if (hadEnded || (tally.terminal !== undefined && tally.errorCode !== unreadableEventCode)) {
-      this.#write(rest && withBlankLine(rest));
+      this.#write(rest && this.#format !== "chat" && this.#format !== "completions" ? withBlankLine(rest) : rest);
       if (tally.bareError) this.#writeErrorFrame({ ...tally.bareError, type: "upstream_error", param: null });
       this.#close();
       return;
@@ -173,7 +173,10 @@ export class StreamSink implements AnswerSink {
   }
 }
 
-/** What a stream ended with, closed by a blank line: the Python SDK drops a last event that has none. */
+/**
+ * What a stream ended with, closed by a blank line: the Python SDK drops a last event that has none, and in these formats it is the
+ * one that matters. Chat ends with `[DONE]`, which says nothing that the end does not.
+ */
 function withBlankLine(rest: Buffer): Buffer {
   const tail = rest.subarray(-2).toString("latin1");
   if (/[\r\n]$/.test(tail)) return tail === "\n\n" || tail === "\r\r" ? rest : Buffer.concat([rest, Buffer.from("\n")]);
