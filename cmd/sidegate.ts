@@ -1,4 +1,5 @@
 /** The command line: `sidegate COMMAND`. */
+import about from "../package.json" with { type: "json" };
 import { run, runUsage } from "../src/cli/run.ts";
 import { UsageFault } from "../src/cli/usage.ts";
 import { validate, validateUsage } from "../src/cli/validate.ts";
@@ -18,6 +19,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === undefined || command === "help" || args.includes("--help") || args.includes("-h")) {
     process.stdout.write(usage);
     return command === undefined ? 2 : 0;
+  }
+  if (command === "version" || command === "--version") {
+    process.stdout.write(`${about.version}\n`);
+    return 0;
   }
   if (command === "run") return run(rest, process.env);
   if (command === "validate") return validate(rest);

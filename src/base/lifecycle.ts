@@ -1,6 +1,7 @@
 /** An ordered end: named steps, one after the other, each within its bound; a step that fails does not keep the next from it. */
 import type { Log } from "./log.ts";
 
+/** One step of an ordered end. When `run` throws or rejects, the step counts as failed and the next one begins. */
 export interface DrainStep {
   readonly name: string;
   /** Longest this step may take, in ms; then the next one begins. */

@@ -1,6 +1,8 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 
+/** What code logs to; made by `createLog`. */
 export type Log = Logger;
+/** Levels from the most talkative to none; a log writes its own level and those behind it. */
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 

@@ -1,7 +1,6 @@
 /** `sidegate run`: the sidecar on one machine, from YAML files, without a cluster. */
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { createLog, type Log, type LogLevel, logLevels } from "../base/log.ts";
 import { compile } from "../compile/compile.ts";
@@ -17,8 +16,9 @@ import { descriptorAuditSink, fileAuditSink } from "../sidecar/sinks/lines.ts";
 import { openStores } from "../sidecar/stores/stores.ts";
 import { readSource } from "./files.ts";
 import { parseIdentity } from "./identity.ts";
-import { parseAddress, UsageFault } from "./usage.ts";
+import { parseAddress, parseOptions, UsageFault } from "./usage.ts";
 
+/** What `sidegate help` says of this command: its options with their defaults, and the environment that it reads. */
 export const runUsage = `sidegate run -f FILE... [options]     the sidecar on this machine, from AIRoute, AIQuota and Secret YAML
   -f, --file FILE          resources; may be given many times; watched, and put in force when they change
       --demo               the built-in demo instead of files: model gpt-4o, any key, 20 requests a minute
@@ -125,26 +125,21 @@ function settingsOf(args: readonly string[], env: NodeJS.ProcessEnv): Settings {
   };
 }
 
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        file: { type: "string", short: "f", multiple: true },
-        demo: { type: "boolean" },
-        listen: { type: "string", default: "127.0.0.1:15100" },
-        admin: { type: "string", default: "127.0.0.1:15101" },
-        redis: { type: "string" },
-        identity: { type: "string", default: "default/default" },
-        audit: { type: "string" },
-        "log-level": { type: "string", default: "info" },
-        grace: { type: "string", default: "30" },
-      },
-    });
-  } catch (cause) {
-    throw new UsageFault(cause instanceof Error ? cause.message : String(cause));
-  }
-}
+const parsed = (args: readonly string[]) =>
+  parseOptions({
+    args: [...args],
+    options: {
+      file: { type: "string", short: "f", multiple: true },
+      demo: { type: "boolean" },
+      listen: { type: "string", default: "127.0.0.1:15100" },
+      admin: { type: "string", default: "127.0.0.1:15101" },
+      redis: { type: "string" },
+      identity: { type: "string", default: "default/default" },
+      audit: { type: "string" },
+      "log-level": { type: "string", default: "info" },
+      grace: { type: "string", default: "30" },
+    },
+  });
 
 function keyOf(text: string | undefined): string {
   if (text === undefined) return randomBytes(32).toString("base64");

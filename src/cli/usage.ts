@@ -1,6 +1,17 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
 /** The command line was not understood: printed with a hint to --help, exit code 2. */
 export class UsageFault extends Error {
   override readonly name = "UsageFault";
+}
+
+/** Node's parseArgs, whose complaints are the user's to mend. Throws UsageFault. */
+export function parseOptions<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (cause) {
+    throw new UsageFault(cause instanceof Error ? cause.message : String(cause));
+  }
 }
 
 /** `HOST:PORT` or `[IPv6]:PORT`; port 0 takes any free one. Throws UsageFault when it is not that. */

@@ -1,13 +1,14 @@
 import type { Call, Handler } from "./call.ts";
 import { jsonReply } from "./call.ts";
-import { badParameter, missingParameter, noSuch } from "./failures.ts";
+import { badParameter, missingParameter } from "./failures.ts";
 import { unsupportedValue } from "./field-types.ts";
 import { fileOf, keepFile } from "./files.ts";
 import type { JsonObject } from "./json-values.ts";
 import { isObject, objectOf, textOf } from "./json-values.ts";
 import type { Route } from "./router.ts";
 import type { Kept, StoredObject } from "./state.ts";
-import { metadataOf, pageOf, viewOf } from "./state.ts";
+import { metadataOf, viewOf } from "./state.ts";
+import { finder, listing } from "./stored-object.ts";
 
 const windowSeconds = 86_400;
 const linesMax = 50_000;
@@ -132,12 +133,11 @@ const create: Handler = (call) => {
   return jsonReply(call.state.batches.put({ id, view, finish, pollsLeft: call.behaviour.polls ?? 0 }).view);
 };
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.batches.get(id);
-  if (kept === undefined) throw noSuch(`No batch found with id '${id}'.`, null);
-  return kept;
-};
+const found = finder(
+  (state) => state.batches,
+  (id) => `No batch found with id '${id}'.`,
+  null,
+);
 
 const cancel: Handler = (call) => {
   const kept = found(call);
@@ -151,18 +151,10 @@ const cancel: Handler = (call) => {
   return jsonReply(cancelling);
 };
 
-const list: Handler = (call) =>
-  jsonReply(
-    pageOf(
-      call.state.batches.all().map(({ view }) => view),
-      call.query,
-    ),
-  );
-
 /** Endpoints of batches: work is done when it is first asked after, `polls` times later. */
 export const batchRoutes: readonly Route[] = [
   ["POST /batches", create],
-  ["GET /batches", list],
+  ["GET /batches", listing((state) => state.batches)],
   ["GET /batches/{id}", (call) => jsonReply(viewOf(found(call)))],
   ["POST /batches/{id}/cancel", cancel],
 ];

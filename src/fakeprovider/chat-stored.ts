@@ -1,11 +1,11 @@
 import type { Call, Handler } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import type { ChatRequest } from "./chat-request.ts";
-import { noSuch } from "./failures.ts";
 import type { JsonObject } from "./json-values.ts";
 import type { Route } from "./router.ts";
-import type { Kept, StoredObject } from "./state.ts";
+import type { StoredObject } from "./state.ts";
 import { metadataOf, pageOf } from "./state.ts";
+import { finder, relabelling } from "./stored-object.ts";
 
 /** Keeps a chat completion made with `store: true`, with the messages it answered. */
 export function keepChat(call: Call, request: ChatRequest, completion: StoredObject): void {
@@ -15,12 +15,11 @@ export function keepChat(call: Call, request: ChatRequest, completion: StoredObj
   call.state.chats.put({ id: completion.id, view: { ...completion, ...shown }, items });
 }
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.chats.get(id);
-  if (kept === undefined) throw noSuch(`Chat completion ${id} not found`, null);
-  return kept;
-};
+const found = finder(
+  (state) => state.chats,
+  (id) => `Chat completion ${id} not found`,
+  null,
+);
 
 const list: Handler = (call) => {
   const model = call.query.get("model");
@@ -34,12 +33,6 @@ const list: Handler = (call) => {
   );
 };
 
-const update: Handler = (call) => {
-  const kept = found(call);
-  kept.view = { ...kept.view, metadata: metadataOf(call.json) };
-  return jsonReply(kept.view);
-};
-
 const remove: Handler = (call) => {
   const { id } = found(call);
   call.state.chats.delete(id);
@@ -51,7 +44,7 @@ const remove: Handler = (call) => {
 export const storedChatRoutes: readonly Route[] = [
   ["GET /chat/completions", list],
   ["GET /chat/completions/{id}", (call) => jsonReply(found(call).view)],
-  ["POST /chat/completions/{id}", update],
+  ["POST /chat/completions/{id}", relabelling(found)],
   ["DELETE /chat/completions/{id}", remove],
   [
     "GET /chat/completions/{id}/messages",

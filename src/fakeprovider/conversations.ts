@@ -1,29 +1,22 @@
-import type { Call, Handler } from "./call.ts";
+import type { Handler } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import { noSuch } from "./failures.ts";
 import { inputItemsOf } from "./responses-request.ts";
 import type { Route } from "./router.ts";
-import type { Kept } from "./state.ts";
 import { metadataOf, pageOf } from "./state.ts";
+import { finder, relabelling } from "./stored-object.ts";
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.conversations.get(id);
-  if (kept === undefined) throw noSuch(`Conversation with id '${id}' not found.`, null);
-  return kept;
-};
+const found = finder(
+  (state) => state.conversations,
+  (id) => `Conversation with id '${id}' not found.`,
+  null,
+);
 
 const create: Handler = (call) => {
   const id = call.newId("conv_");
   const view = { id, object: "conversation", created_at: call.createdSeconds, metadata: metadataOf(call.json) };
   call.state.conversations.put({ id, view, items: inputItemsOf(call, call.json.items) });
   return jsonReply(view);
-};
-
-const update: Handler = (call) => {
-  const kept = found(call);
-  kept.view = { ...kept.view, metadata: metadataOf(call.json) };
-  return jsonReply(kept.view);
 };
 
 const remove: Handler = (call) => {
@@ -55,7 +48,7 @@ const removeItem: Handler = (call) => {
 export const conversationRoutes: readonly Route[] = [
   ["POST /conversations", create],
   ["GET /conversations/{id}", (call) => jsonReply(found(call).view)],
-  ["POST /conversations/{id}", update],
+  ["POST /conversations/{id}", relabelling(found)],
   ["DELETE /conversations/{id}", remove],
   ["GET /conversations/{id}/items", (call) => jsonReply(pageOf(found(call).items ?? [], call.query))],
   ["POST /conversations/{id}/items", addItems],

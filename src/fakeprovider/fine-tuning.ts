@@ -1,11 +1,12 @@
 import type { Call, Handler } from "./call.ts";
 import { jsonReply } from "./call.ts";
-import { badParameter, missingParameter, noSuch } from "./failures.ts";
+import { badParameter, missingParameter } from "./failures.ts";
 import { listOf, objectOf, textOf } from "./json-values.ts";
 import { answeringModel, askedModel } from "./models.ts";
 import type { Route } from "./router.ts";
 import type { Kept, StoredObject } from "./state.ts";
 import { metadataOf, pageOf, viewOf } from "./state.ts";
+import { finder, listing } from "./stored-object.ts";
 
 const event = (call: Call, message: string): StoredObject => ({
   id: call.newId("ftevent-"),
@@ -76,12 +77,11 @@ const create: Handler = (call) => {
   return jsonReply(call.state.tuningJobs.put(kept).view);
 };
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.tuningJobs.get(id);
-  if (kept === undefined) throw noSuch(`Could not find fine tune: ${id}`, "fine_tune_id");
-  return kept;
-};
+const found = finder(
+  (state) => state.tuningJobs,
+  (id) => `Could not find fine tune: ${id}`,
+  "fine_tune_id",
+);
 
 const moved =
   (status: string): Handler =>
@@ -93,18 +93,10 @@ const moved =
     return jsonReply(kept.view);
   };
 
-const list: Handler = (call) =>
-  jsonReply(
-    pageOf(
-      call.state.tuningJobs.all().map(({ view }) => view),
-      call.query,
-    ),
-  );
-
 /** Endpoints of fine-tuning jobs: one succeeds when it is first asked after, `polls` times later. */
 export const fineTuningRoutes: readonly Route[] = [
   ["POST /fine_tuning/jobs", create],
-  ["GET /fine_tuning/jobs", list],
+  ["GET /fine_tuning/jobs", listing((state) => state.tuningJobs)],
   ["GET /fine_tuning/jobs/{id}", (call) => jsonReply(viewOf(found(call)))],
   ["POST /fine_tuning/jobs/{id}/cancel", moved("cancelled")],
   ["POST /fine_tuning/jobs/{id}/pause", moved("paused")],

@@ -1,7 +1,7 @@
 import type { Call, Handler, StreamReply } from "./call.ts";
 import { jsonReply } from "./call.ts";
 import { errorBodyFor } from "./failure-catalogue.ts";
-import { badParameter, missingParameter, noSuch } from "./failures.ts";
+import { badParameter, missingParameter } from "./failures.ts";
 import { textOf } from "./json-values.ts";
 import { askedModel } from "./models.ts";
 import type { ResponsesAnswer } from "./responses-answer.ts";
@@ -12,6 +12,7 @@ import { responseErrorFrame, responseFailedFrame, responseFrames } from "./respo
 import type { Route } from "./router.ts";
 import type { Kept } from "./state.ts";
 import { pageOf, viewOf } from "./state.ts";
+import { finder } from "./stored-object.ts";
 import { responseUsage } from "./token-usage.ts";
 
 const streamOf = (call: Call, answer: ResponsesAnswer, after = -1): StreamReply => {
@@ -49,12 +50,11 @@ const createResponse: Handler = (call) => {
   return jsonReply(kept?.view ?? response);
 };
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.responses.get(id);
-  if (kept === undefined) throw noSuch(`Response with id '${id}' not found.`, null);
-  return kept;
-};
+const found = finder(
+  (state) => state.responses,
+  (id) => `Response with id '${id}' not found.`,
+  null,
+);
 
 const getResponse: Handler = (call) => {
   const kept = found(call);

@@ -6,16 +6,15 @@ import { listOf, numberOf, textOf } from "./json-values.ts";
 import { filesOf } from "./multipart.ts";
 import type { Route } from "./router.ts";
 import type { Kept } from "./state.ts";
+import { finder } from "./stored-object.ts";
 
 const lifeSeconds = 3_600;
 const emptyBytes = Buffer.alloc(0);
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.uploads.get(id);
-  if (kept === undefined) throw noSuch(`No such Upload object: ${id}`);
-  return kept;
-};
+const found = finder(
+  (state) => state.uploads,
+  (id) => `No such Upload object: ${id}`,
+);
 
 const pending = (call: Call): Kept => {
   const kept = found(call);

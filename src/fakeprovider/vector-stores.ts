@@ -7,16 +7,16 @@ import { isObject, listOf, numberOf, objectOf, textOf } from "./json-values.ts";
 import type { Route } from "./router.ts";
 import type { Kept, StoredObject } from "./state.ts";
 import { metadataOf, pageOf, viewOf } from "./state.ts";
+import { finder } from "./stored-object.ts";
 
 const excerptCharacters = 400;
 const resultsDefault = 10;
 
-const found = (call: Call): Kept => {
-  const id = call.params.id ?? "";
-  const kept = call.state.vectorStores.get(id);
-  if (kept === undefined) throw noSuch(`Vector store with id '${id}' not found.`, null);
-  return kept;
-};
+const found = finder(
+  (state) => state.vectorStores,
+  (id) => `Vector store with id '${id}' not found.`,
+  null,
+);
 
 const keyOf = (store: string, file: string): string => `${store}/${file}`;
 

@@ -34,12 +34,14 @@ export const namedEndpoints = [
   "Conversations",
 ] as const;
 
+/** Both lists together: every name that a rule may use. */
 export const endpointNames = [...inferenceEndpoints, ...namedEndpoints] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
 /** Wire format of an event stream; each has its own terminal event and usage place. */
 export type StreamFormat = "chat" | "completions" | "responses" | "images" | "transcription" | "speech";
 
+/** One method and path that may pass, with what the request path has to know of it. */
 export interface Endpoint {
   readonly name: EndpointName;
   readonly method: "GET" | "POST" | "DELETE";
@@ -104,6 +106,7 @@ const write = (name: EndpointName, path: string, operation: string, body: Endpoi
   body,
 });
 
+/** The registry. A path that is spelt out wins over one with `{id}`. */
 export const endpoints: readonly Endpoint[] = [
   { ...inference, name: "ChatCompletions", path: "/chat/completions", operation: "chat", stream: "chat" },
   { ...inference, name: "Completions", path: "/completions", operation: "text_completion", stream: "completions" },

@@ -9,9 +9,12 @@ import type { SidecarConfig } from "../config/contract.ts";
 
 /** How often the directory is read even when the file system reports nothing, in ms; some never report symlink swaps. */
 const pollMs = 1_000;
+/** How long events of the file system are gathered before the directory is read, in ms. */
+const settleMs = 20;
 /** Largest config, in bytes: a Kubernetes Secret holds 1 MiB. */
 const configBytesMax = 2 * 1024 * 1024;
 
+/** A config that has been decoded and checked. `digest`: of the file's text, so equal digests are equal files. */
 export interface LoadedConfig {
   readonly config: SidecarConfig;
   readonly digest: string;
@@ -38,6 +41,7 @@ function newestIn(directory: string): string {
   return newest;
 }
 
+/** Who is told what `watchConfig` sees: one of the two for each new content, nothing for what was seen last. */
 export interface ConfigListener {
   changed(loaded: LoadedConfig): void;
   /** Once for each new broken content. */
@@ -70,10 +74,18 @@ export function watchConfig(path: string, inForce: string, listener: ConfigListe
     seen = key;
     listener.refused(fault instanceof Error ? fault.message : String(fault));
   };
-  const watcher = tryWatch(path, look);
+  // one look for a burst of events, such as the kubelet's or those of other files in the directory
+  let soon: NodeJS.Timeout | undefined;
+  const watcher = tryWatch(path, () => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      look();
+    }, settleMs).unref();
+  });
   const timer = setInterval(look, pollMs).unref();
   return () => {
     watcher?.close();
+    clearTimeout(soon);
     clearInterval(timer);
   };
 }

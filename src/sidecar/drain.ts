@@ -1,9 +1,9 @@
 /** How a sidecar ends, in numbered steps. The order is tested: unready first, the audit after the last stream, stores last. */
-import type { FastifyInstance } from "fastify";
 import type { DrainStep } from "../base/lifecycle.ts";
 import type { Gateway } from "./gateway.ts";
 import type { LeaseKeeper } from "./quota/leases.ts";
 import type { Settler } from "./quota/settler.ts";
+import type { HttpServer } from "./server.ts";
 import type { Sinks } from "./sinks/sinks.ts";
 import type { Pools } from "./upstream/pools.ts";
 
@@ -16,8 +16,8 @@ const lookMs = 20;
 
 /** What has to be ended. */
 export interface Drainable {
-  readonly proxy: FastifyInstance;
-  readonly admin: FastifyInstance;
+  readonly proxy: HttpServer;
+  readonly admin: HttpServer;
   readonly gateway: Gateway;
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
@@ -64,7 +64,7 @@ async function endRunning(gateway: Gateway): Promise<void> {
   await untilIdle(gateway, farewellMs);
 }
 
-async function closeProxy(proxy: FastifyInstance): Promise<void> {
+async function closeProxy(proxy: HttpServer): Promise<void> {
   const closed = proxy.close();
   proxy.server.closeAllConnections();
   await closed;

@@ -36,6 +36,7 @@ const ours = (status: number, retry: boolean, text: ErrorRow["text"]): ErrorRow 
   text,
 });
 
+/** The rows by code, by the stage that throws them. The code is what clients find in `error.code`. */
 export const errorCatalogue = {
   // accept
   malformed_http: bad(null, (why) => `The request is not well-formed HTTP: ${why}.`),
@@ -212,7 +213,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** Throws GatewayError: the only way in which a stage refuses. */
+/** The error to throw: the only way in which a stage refuses. `words`: what the row's sentence is made of. */
 export const refuse = (code: ErrorCode, ...words: string[]): GatewayError => new GatewayError(code, words);
 
 /** Longest wait that we ask a client for, in ms: the Node SDK ignores longer ones, so beyond it a retry is refused instead. */

@@ -83,6 +83,7 @@ export interface Received {
   /** Headers of ours that every answer of this exchange carries. */
   readonly answerHeaders: [string, string][];
 }
+/** After accept: the endpoint is known and the body is there, read and scanned unless it is `raw`. */
 export interface Accepted extends Received {
   readonly match: PathMatch;
   readonly body: RequestBody;
@@ -90,12 +91,15 @@ export interface Accepted extends Received {
   readonly model: string;
   readonly streamed: boolean;
 }
+/** After identify: who calls. */
 export interface Identified extends Accepted {
   readonly identity: Identity;
 }
+/** After authorize: the rule that opens the endpoint and the model. */
 export interface Authorized extends Identified {
   readonly rule: RuleConfig;
 }
+/** After shape: what will be changed in the body, and the upper bounds to hold. */
 export interface Shaped extends Authorized {
   /** Edits that every target shares. */
   readonly edits: readonly JsonEdit[];
@@ -116,6 +120,7 @@ export interface Estimate {
   /** The rule wants the cap sent along, because the client named none. */
   readonly capWanted: boolean;
 }
+/** After admit: everything that applies is held, and the cache did not answer. */
 export interface Admitted extends Shaped {
   /** Cap of one choice to send along; absent: send what the client sent. */
   readonly sendOutputCap: number | undefined;

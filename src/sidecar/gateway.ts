@@ -12,6 +12,7 @@ import { recordOutcome } from "./stages/record.ts";
 /** Characters of a client's own request id that are taken over. */
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
 
+/** Takes the requests of one sidecar and knows those that have not ended. It lives as long as the process; configs are swapped in. */
 export class Gateway {
   readonly #clock: Clock;
   readonly #metrics: SidecarMetrics;

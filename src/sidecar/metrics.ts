@@ -35,6 +35,10 @@ export const metricCatalogue = {
 } as const;
 type MetricName = keyof typeof metricCatalogue;
 
+/** What the admin port needs of the registry. */
+export type MetricsRegistry = Pick<Registry, "contentType" | "metrics">;
+
+/** The metrics of one sidecar, in a registry of its own, so that several sidecars can share a process. `defaults`: Node's own, too. */
 export class SidecarMetrics {
   readonly registry = new Registry();
   readonly #tokens: Histogram<

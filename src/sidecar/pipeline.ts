@@ -16,6 +16,7 @@ import { localModels } from "./stages/models.ts";
 import { type RecordDeps, record } from "./stages/record.ts";
 import { shape } from "./stages/shape.ts";
 
+/** What the stages of a route need. `identity`: the workload's, which every request is taken to come from. */
 export interface PipelineDeps extends AdmitDeps, RecordDeps, CallDeps {
   readonly identity: Identity;
 }

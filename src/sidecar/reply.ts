@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { errorBody, errorHeaders, type GatewayError } from "./errors.ts";
 import type { Received } from "./exchange.ts";
 
+/** Header fields in the order in which they are sent; a name may come more than once. */
 export type HeaderList = readonly (readonly [string, string])[];
 
 /** The flat list that writeHead takes without making an object of it. */

@@ -1,8 +1,7 @@
-/** The proxy's port: Fastify owns sockets, parsing and closing; each request is handed to the gateway before any body is read. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+/** The proxy's port: Node's own server, hardened; each request is handed to the gateway before any body is read (ADR 7). */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import fastify, { type FastifyInstance } from "fastify";
 import { errorBody, errorHeaders, GatewayError, refuse } from "./errors.ts";
 
 /** Request heads, in bytes: OpenAI takes less than 64 KiB. */
@@ -13,45 +12,60 @@ export const bodyTimeoutMs = 600_000;
 /** How long an idle client connection is kept, in ms; longer than the SDKs keep theirs, so that they close first. */
 export const clientKeepAliveMs = 75_000;
 
-/** A server that hands every request to `take`. Not listening yet. */
-export function proxyServer(take: (request: IncomingMessage, response: ServerResponse) => void): FastifyInstance {
+/** A port of the sidecar, as those see it who start and end it. */
+export interface HttpServer {
+  /** Node's server beneath: its address, its connections. */
+  readonly server: Server;
+  /** Port 0: any free one. Rejects when the address cannot be had. */
+  listen(address: { readonly host: string; readonly port: number }): Promise<void>;
+  /** Takes no more connections and resolves when none is left; idle ones are closed, open ones are left to the caller. */
+  close(): Promise<void>;
+}
+
+/** Wraps a server of Node's: listening and closing as promises. */
+export const httpServer = (server: Server): HttpServer => ({
+  server,
+  listen: ({ host, port }) =>
+    new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    }),
+  close: () =>
+    new Promise((resolve) => {
+      server.close(() => resolve()); // a server that is closed already says so in an error: it is closed
+      server.closeIdleConnections();
+    }),
+});
+
+/** A server that hands every request to `take` before any body is read. Not listening yet. */
+export function proxyServer(take: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
   /** The newest request of each connection. */
   const running = new WeakMap<Socket, ServerResponse>();
   const handle: typeof take = (request, response) => {
     running.set(request.socket, response);
     take(request, response);
   };
-  const app = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    keepAliveTimeout: clientKeepAliveMs,
-    requestTimeout: bodyTimeoutMs,
-    forceCloseConnections: "idle",
-    return503OnClosing: false,
-    http: {
+  const server = createServer(
+    {
       maxHeaderSize: headBytesMax,
       headersTimeout: headTimeoutMs,
+      requestTimeout: bodyTimeoutMs,
+      keepAliveTimeout: clientKeepAliveMs,
       insecureHTTPParser: false,
       requireHostHeader: false, // accept asks for it: Node's own answer has no body
     },
-    clientErrorHandler: (fault, socket) => answerBrokenRequest(fault, socket, running.get(socket)),
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack();
-      handle(request.raw, reply.raw); // e.g. a broken percent-encoding: the gateway words it as the provider would
-    },
-  });
-  app.server.maxHeadersCount = 0; // none is dropped without a word: accept counts them
-  app.server.on("checkExpectation", handle); // accept words the refusal; Node's own has no body
-  app.server.on("connect", (_request, socket) => sendBare(socket, notATunnel));
-  app.addHook("onRequest", (request, reply) => {
-    reply.hijack();
-    handle(request.raw, reply.raw);
-  });
-  const never = (): never => {
-    throw new Error("the gateway has taken the request"); // reply.hijack() ends Fastify's part
-  };
-  app.setNotFoundHandler(never);
-  return app;
+    handle,
+  );
+  server.maxHeadersCount = 0; // none is dropped without a word: accept counts them
+  server.on("checkExpectation", handle); // accept words the refusal; Node's own has no body
+  server.on("connect", (_request, socket) => sendBare(socket, notATunnel));
+  server.on("clientError", (fault, socket) =>
+    answerBrokenRequest(fault, socket as Socket, running.get(socket as Socket)),
+  ); // a plain server's sockets are net.Sockets
+  return httpServer(server);
 }
 
 /**

@@ -15,6 +15,7 @@ export const settingsTable = {
   SIDEGATE_LOG_LEVEL: ["info", "debug, info, warn, error or silent."],
 } as const satisfies Record<string, readonly [string | undefined, string]>;
 
+/** The environment, checked. `redisUrl` undefined: quotas and cache in memory. `graceMs`: 0 to 3,600,000. */
 export interface SidecarSettings {
   readonly configPath: string;
   readonly identity: Identity;

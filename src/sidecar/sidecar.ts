@@ -1,7 +1,6 @@
 /** The composition root of the data plane: everything is made and wired here, started once and drained once. */
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { drain } from "../base/lifecycle.ts";
 import type { Log } from "../base/log.ts";
@@ -16,7 +15,7 @@ import type { CacheStore } from "./ports/cache-store.ts";
 import type { QuotaStore } from "./ports/quota-store.ts";
 import { LeaseKeeper } from "./quota/leases.ts";
 import { Settler } from "./quota/settler.ts";
-import { proxyServer } from "./server.ts";
+import { type HttpServer, proxyServer } from "./server.ts";
 import { Sinks } from "./sinks/sinks.ts";
 import { type Snapshot, type SnapshotDeps, snapshotOf } from "./snapshot.ts";
 import { Pools } from "./upstream/pools.ts";
@@ -77,8 +76,8 @@ export class RunningSidecar {
   readonly #sinks: Sinks;
   readonly #pools: Pools;
   readonly #deps: SnapshotDeps;
-  readonly #proxy: FastifyInstance;
-  readonly #admin: FastifyInstance;
+  readonly #proxy: HttpServer;
+  readonly #admin: HttpServer;
   readonly #startedMs: number;
   #draining = false;
   #lastReloadFault: string | undefined;

@@ -36,6 +36,7 @@ export interface SnapshotDeps {
   readonly sinkFor: (audit: NonNullable<SidecarConfig["route"]>["audit"]) => AuditSink;
 }
 
+/** A config and what was made of it; nothing in it changes. `origins`: of its backends, whose connections are kept. */
 export interface Snapshot {
   readonly config: SidecarConfig;
   readonly digest: string;

@@ -8,7 +8,7 @@ const pool = new Pool(origin, { connections: 1024, pipelining: 1 });
 
 const passOn = (response: ServerResponse): Dispatcher.DispatchHandler => ({
   onResponseStart(_controller, status, headers) {
-    response.writeHead(status, { "content-type": headers["content-type"] ?? "application/octet-stream" });
+    response.writeHead(status, { "content-type": String(headers["content-type"] ?? "application/octet-stream") });
   },
   onResponseData(controller, chunk) {
     if (response.write(chunk)) return;

@@ -77,19 +77,29 @@ async function startUp(target: Target, port: number, place: Place): Promise<{ ru
 }
 
 /** Latency of each request at a constant rate, on one connection, in us. */
-export async function latencyOf(url: string, folder: string, options: { seconds: number; headers: readonly string[] }): Promise<Distribution> {
+export async function latencyOf(
+  url: string,
+  folder: string,
+  options: { seconds: number; headers: readonly string[] },
+): Promise<Distribution> {
   const log = join(folder, "h2load.log");
   writeFileSync(log, "");
   const headers = ["content-type: application/json", ...options.headers].flatMap((each) => ["-H", each]);
   const amount = ["-c1", "-n", String(options.seconds * constantRate), `--rps=${constantRate}`];
   await runLoad(["h2load", "--h1", ...amount, "-d", join(folder, "body.json"), `--log-file=${log}`, ...headers, url]);
-  const rows = readFileSync(log, "utf8").trim().split("\n").map((row) => row.split("\t").map(Number));
+  const rows = readFileSync(log, "utf8")
+    .trim()
+    .split("\n")
+    .map((row) => row.split("\t").map(Number));
   const failed = rows.filter(([, status]) => status !== 200).length;
   if (failed > 0) throw new Error(`${failed} of ${rows.length} requests failed`);
   return distributionOf(rows.map(([, , us]) => us ?? Number.NaN));
 }
 
-async function throughputOf(url: string, seconds: number): Promise<{ requests: number; seconds: number; failed: number }> {
+async function throughputOf(
+  url: string,
+  seconds: number,
+): Promise<{ requests: number; seconds: number; failed: number }> {
   const script = join(import.meta.dirname, "post.lua");
   const out = await runLoad(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script, url]);
   return JSON.parse(out.trim().split("\n").at(-1) ?? "") as { requests: number; seconds: number; failed: number }; // post.lua's line
@@ -97,7 +107,14 @@ async function throughputOf(url: string, seconds: number): Promise<{ requests: n
 
 async function streamsOf(url: string, place: Place, streams: number, seconds: number): Promise<SseResult> {
   const body = readFileSync(join(place.folder, "stream.json"), "utf8");
-  const out = await runLoad([process.execPath, join(import.meta.dirname, "sse-load.ts"), url, String(streams), String(seconds), body]);
+  const out = await runLoad([
+    process.execPath,
+    join(import.meta.dirname, "sse-load.ts"),
+    url,
+    String(streams),
+    String(seconds),
+    body,
+  ]);
   return JSON.parse(out) as SseResult; // our own process
 }
 
@@ -116,8 +133,18 @@ async function loadAll(url: string, place: Place, seconds: number, used: () => n
     chunkUs = (used() - from) / Math.max(1, result.chunks);
   }
   const failed = through.failed + streamCounts.reduce((sum, count) => sum + (sse[count]?.failed ?? 0), 0);
-  const figures: LoadFigures = { latency, rps: through.requests / through.seconds, failed, sse: sse as LoadFigures["sse"] }; // filled above
-  return { figures, cpuUsPerRequest: throughputUs / through.requests, busy: throughputUs / (through.seconds * 1e6), cpuUsPerChunk: chunkUs };
+  const figures: LoadFigures = {
+    latency,
+    rps: through.requests / through.seconds,
+    failed,
+    sse: sse as LoadFigures["sse"],
+  }; // filled above
+  return {
+    figures,
+    cpuUsPerRequest: throughputUs / through.requests,
+    busy: throughputUs / (through.seconds * 1e6),
+    cpuUsPerChunk: chunkUs,
+  };
 }
 
 /** The provider without anything between. */

@@ -13,7 +13,8 @@ const killAfterMs = 10_000;
 /** Unit of the times in /proc/PID/stat, in us: 100 a second on every Linux. */
 const tickUs = 10_000;
 
-const bound = (cpu: Cpu, command: readonly string[]): string[] => (isBound ? ["taskset", "-c", cpus[cpu], ...command] : [...command]);
+const bound = (cpu: Cpu, command: readonly string[]): string[] =>
+  isBound ? ["taskset", "-c", cpus[cpu], ...command] : [...command];
 
 /** A process of the benchmark. */
 export interface Running {

@@ -1,7 +1,8 @@
-// Holds streams open against one URL and prints what it saw as one JSON object: SseResult.
+// Holds streams open against one URL, over raw sockets so that it costs little beside what is measured, and prints an SseResult as JSON.
 // usage: node sse-load.ts URL STREAMS SECONDS BODY
-import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { type Distribution, distributionOf } from "./distribution.ts";
+import { monotonicUs } from "./stamp.ts";
 
 /** What one run saw; times in us. */
 export interface SseResult {
@@ -10,63 +11,94 @@ export interface SseResult {
   readonly failed: number;
   /** From the request to the first chunk. */
   readonly firstChunk: Distribution;
-  /** From the provider's write of a chunk (it carries the time, `ts=NANOSECONDS;`) to its being read here. */
+  /** From the provider's write of a chunk, which carries its time, to its being read here. */
   readonly transit: Distribution;
 }
 
 /** Length of one stream: the starts are spread over it, so that chunks do not come in bursts. */
 const streamMs = 500;
+/** A stream that has not ended after so long has failed. */
+const streamMsMax = 10_000;
+const stampPattern = /ts=(\d+);/g;
+/** Longest piece of text that may be cut between two reads: a stamp, or the end of a chunked body. */
+const tailCharactersMax = 30;
 
-async function main(url: string, streams: number, seconds: number, body: string): Promise<void> {
-  const agent = new Agent({ keepAlive: true, maxSockets: streams });
-  const firstChunks: number[] = [];
-  const transits: number[] = [];
-  const seen = { streams: 0, chunks: 0, failed: 0 };
+const seen = { streams: 0, chunks: 0, failed: 0 };
+const firstChunks: number[] = [];
+const transits: number[] = [];
+
+/** One stream on a connection that stays open; answers whether it came to its end. */
+function streamOnce(socket: Socket, requestText: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    let text = "";
+    let chunks = 0;
+    let isDone = false;
+    const sentUs = monotonicUs();
+    const end = (isWhole: boolean): void => {
+      clearTimeout(timer);
+      socket.off("data", onData).off("close", onClose);
+      seen.chunks += chunks;
+      resolve(isWhole);
+    };
+    const onClose = (): void => end(false);
+    const onData = (piece: string): void => {
+      const nowUs = monotonicUs();
+      text += piece;
+      if (chunks === 0 && text.length >= 12 && !text.startsWith("HTTP/1.1 200") && !text.startsWith("ts=")) return end(false);
+      let readTo = 0;
+      for (const match of text.matchAll(stampPattern)) {
+        if (chunks === 0) firstChunks.push(nowUs - sentUs);
+        transits.push(nowUs - Number(match[1]));
+        chunks++;
+        readTo = match.index + match[0].length;
+      }
+      if (chunks === 0) return; // the head, perhaps cut
+      if (text.includes("[DONE]")) isDone = true;
+      if (isDone && text.endsWith("\r\n0\r\n\r\n")) return end(true);
+      text = text.slice(Math.max(readTo, text.length - tailCharactersMax));
+    };
+    const timer = setTimeout(() => end(false), streamMsMax);
+    socket.on("data", onData).once("close", onClose);
+    socket.write(requestText);
+  });
+}
+
+const connected = (port: number, host: string): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ port, host, noDelay: true });
+    socket.setEncoding("latin1");
+    socket.once("connect", () => resolve(socket)).once("error", reject);
+    socket.on("error", () => undefined); // "close" follows, and the stream counts as failed
+  });
+
+async function main(url: URL, streams: number, seconds: number, body: string): Promise<void> {
+  const head = [
+    `POST ${url.pathname} HTTP/1.1`,
+    `host: ${url.host}`,
+    "content-type: application/json",
+    "cache-control: no-store",
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  const requestText = `${head.join("\r\n")}\r\n\r\n${body}`;
   const endMs = performance.now() + seconds * 1000;
-
-  const one = (): Promise<void> =>
-    new Promise((resolve) => {
-      const sentNs = process.hrtime.bigint();
-      let chunks = 0;
-      let tail = "";
-      const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body), "cache-control": "no-store" };
-      const call = request(url, { method: "POST", agent, headers }, (response) => {
-        response.setEncoding("latin1");
-        response.on("data", (piece: string) => {
-          const nowNs = process.hrtime.bigint();
-          for (const [, stamp] of piece.matchAll(/ts=(\d+);/g)) {
-            if (chunks === 0) firstChunks.push(Number(nowNs - sentNs) / 1000);
-            transits.push(Number(nowNs - BigInt(stamp ?? 0)) / 1000);
-            chunks++;
-          }
-          tail = (tail + piece).slice(-20);
-        });
-        response.on("end", () => {
-          seen.chunks += chunks;
-          if (response.statusCode === 200 && tail.includes("[DONE]")) seen.streams++;
-          else seen.failed++;
-          resolve();
-        });
-        response.on("error", () => undefined); // "close" follows without "end": counted by the request's error
-      });
-      call.on("error", () => {
-        seen.failed++;
-        resolve();
-      });
-      call.end(body);
-    });
-
   const worker = async (index: number): Promise<void> => {
+    let socket = await connected(Number(url.port), url.hostname);
     await new Promise((resolve) => setTimeout(resolve, (index * streamMs) / streams));
-    while (performance.now() < endMs) await one();
+    while (performance.now() < endMs) {
+      if (await streamOnce(socket, requestText)) {
+        seen.streams++;
+        continue;
+      }
+      seen.failed++;
+      socket.destroy();
+      socket = await connected(Number(url.port), url.hostname);
+    }
+    socket.destroy();
   };
   await Promise.all(Array.from({ length: streams }, (_, index) => worker(index)));
-  agent.destroy();
   const result: SseResult = { ...seen, firstChunk: distributionOf(firstChunks), transit: distributionOf(transits) };
   process.stdout.write(JSON.stringify(result));
 }
 
-if (import.meta.main) {
-  const [url = "", streams, seconds, body = ""] = process.argv.slice(2);
-  await main(url, Number(streams), Number(seconds), body);
-}
+const [url = "", streams, seconds, body = ""] = process.argv.slice(2);
+await main(new URL(url), Number(streams), Number(seconds), body);

@@ -30,7 +30,12 @@ export interface Target {
 export const model = "bench";
 
 /** Flags that the bundle carries in its first line: what an image starts it with. */
-const nodeFlags = (): string[] => /^#!.*?node((?: --\S+)*)/.exec(readFileSync(sidecarFile, "latin1").slice(0, 400))?.[1]?.trim().split(" ").filter(Boolean) ?? [];
+const nodeFlags = (): string[] =>
+  /^#!.*?node((?: --\S+)*)/
+    .exec(readFileSync(sidecarFile, "latin1").slice(0, 400))?.[1]
+    ?.trim()
+    .split(" ")
+    .filter(Boolean) ?? [];
 
 function startSidecar(port: number, place: Place, auditFile: string | undefined): Running {
   const config = join(place.folder, `config-${auditFile === undefined ? "stdout" : "file"}`, "config.v1.json");
@@ -70,9 +75,13 @@ export const targets: readonly Target[] = [
     title: "bare Node proxy",
     version: () => `Node ${process.version}`,
     start: (port, place) =>
-      start("server", [process.execPath, join(here, "bare-proxy.ts"), String(port), `http://127.0.0.1:${place.upstreamPort}`], {
-        logFile: join(place.folder, "bare.log"),
-      }),
+      start(
+        "server",
+        [process.execPath, join(here, "bare-proxy.ts"), String(port), `http://127.0.0.1:${place.upstreamPort}`],
+        {
+          logFile: join(place.folder, "bare.log"),
+        },
+      ),
   },
   {
     key: "sidecar",
@@ -85,9 +94,13 @@ export const targets: readonly Target[] = [
     title: "nginx",
     version: () => versionOf(["nginx", "-v"]).replace("nginx version: ", ""),
     start: (port, place) =>
-      start("server", ["nginx", "-p", place.folder, "-e", "stderr", "-c", writeProxyConfig("nginx.conf", port, place)], {
-        logFile: join(place.folder, "nginx.log"),
-      }),
+      start(
+        "server",
+        ["nginx", "-p", place.folder, "-e", "stderr", "-c", writeProxyConfig("nginx.conf", port, place)],
+        {
+          logFile: join(place.folder, "nginx.log"),
+        },
+      ),
   },
   {
     key: "haproxy",

@@ -1,6 +1,7 @@
 // The provider of the benchmark: fixed answers from a raw socket, so that it costs little beside what is measured.
 // usage: node upstream.ts PORT
 import { createServer, type Socket } from "node:net";
+import { monotonicUs } from "./stamp.ts";
 
 /** Chunks of each stream, and the time between two of them in ms. */
 const chunksPerStream = 50;
@@ -51,10 +52,12 @@ function pump(): void {
 function sendChunk(stream: Running): void {
   const { socket } = stream;
   if (stream.sent < chunksPerStream) {
-    const stamp = `{"index":0,"delta":{"content":"ts=${process.hrtime.bigint()};"},"finish_reason":null}`;
+    const stamp = `{"index":0,"delta":{"content":"ts=${monotonicUs()};"},"finish_reason":null}`;
     socket.write(chunked(frame(stamp)));
   } else {
-    socket.write(`${chunked(stopFrame)}${stream.withUsage ? chunked(usageFrame) : ""}${chunked("data: [DONE]\n\n")}0\r\n\r\n`);
+    socket.write(
+      `${chunked(stopFrame)}${stream.withUsage ? chunked(usageFrame) : ""}${chunked("data: [DONE]\n\n")}0\r\n\r\n`,
+    );
   }
   stream.sent++;
 }

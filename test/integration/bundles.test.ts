@@ -91,6 +91,13 @@ describe("the bundled command line", () => {
     expect(stdout).toContain("sidegate run");
     expect(stdout).toContain("sidegate validate");
   });
+
+  test("says its version, as the source does", async () => {
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    const bundled = await execute(bundle("sidegate"), ["version"], { env: environment, cwd: folder });
+    const source = await execute(process.execPath, [join(root, "cmd/sidegate.ts"), "version"], { cwd: folder });
+    expect([bundled.stdout, source.stdout]).toEqual([`${version}\n`, `${version}\n`]);
+  });
 });
 
 /** Reads log lines until the one that names the addresses. Throws with what was said when the process ends before. */

@@ -1,6 +1,7 @@
 /** What the client says about caching: RFC 9111 request directives, and `x-no-cache: 1` for clients that cannot set those. */
 import type { IncomingHttpHeaders } from "node:http";
 
+/** What one request asks of the cache. Says it nothing: look up, store, take any age, and call when nothing is stored. */
 export interface CacheControl {
   /** Look for a stored answer. */
   readonly lookUp: boolean;

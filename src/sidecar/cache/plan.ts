@@ -1,5 +1,4 @@
 /** Whether a request may be answered from the cache, under which name, and what it may leave there. */
-import { createHash } from "node:crypto";
 import type { RouteConfig, RuleConfig } from "../../config/contract.ts";
 import type { Shaped } from "../exchange.ts";
 import { canonicalDigest } from "../json/canonical.ts";
@@ -7,6 +6,7 @@ import type { JsonDocument, JsonValue } from "../json/view.ts";
 import { type CacheControl, cacheControlOf } from "./control.ts";
 import type { CacheSeal } from "./seal.ts";
 
+/** Where the answer to one request is looked up and stored. `name`: the entry's, a MAC. `ttlMs`: how long a new entry lives. */
 export interface CachePlan {
   readonly name: string;
   readonly ttlMs: number;
@@ -26,8 +26,11 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   if (!isCacheableRequest(body.document, exchange, cache.when)) return undefined;
   const control = cacheControlOf(exchange.request.headers);
   if (!control.lookUp && !control.store) return undefined;
-  const hash = createHash("sha256");
-  canonicalDigest(body.document, { omit: omitted, update: (chunk) => hash.update(chunk) });
+  const canonical: Buffer[] = [];
+  canonicalDigest(body.document, {
+    omit: omitted,
+    update: (chunk) => canonical.push(Buffer.from(chunk)), // the writer uses its chunk again
+  });
   const name = seal.nameOf([
     partitionOf(exchange, route, cache.partition),
     `${route.namespace}/${route.name}/${exchange.rule.name}`,
@@ -36,7 +39,7 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
     exchange.model,
     ...headersInName.map((header) => String(exchange.request.headers[header] ?? "")),
     exchange.query,
-    hash.digest("base64url"),
+    Buffer.concat(canonical),
   ]);
   return { name, ttlMs: cache.ttlMs, control };
 }

@@ -2,6 +2,7 @@
 import { type JsonRecord, recordOf, textOf } from "./json-record.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
+/** How a stream says that it ended. incomplete: only responses say so (a limit, a filter); chat says it in its finish reasons. */
 export type Terminal = "completed" | "incomplete" | "failed";
 
 /** Complete at any time: of a stream that was cut it says how far it came. */
@@ -39,6 +40,7 @@ export interface Tally {
   nextSequenceNumber: number;
 }
 
+/** The tally of a stream of which nothing has come yet. */
 export function createTally(): Tally {
   return {
     terminal: undefined,

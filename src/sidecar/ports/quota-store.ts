@@ -33,6 +33,7 @@ export interface Claim {
   readonly enforced: boolean;
 }
 
+/** What one request wants to hold, all of it or nothing. */
 export interface ReserveRequest {
   readonly namespace: string;
   /**
@@ -50,7 +51,8 @@ export interface ReserveRequest {
    */
   readonly output?: {
     readonly wanted: number;
-    readonly min: number /** Granted in whole multiples of it (choices of one request); absent: 1. */;
+    readonly min: number;
+    /** Granted in whole multiples of it (choices of one request); absent: 1. */
     readonly step?: number;
   };
 }
@@ -67,6 +69,7 @@ export interface ClaimState {
   readonly retryAfterMs: number;
 }
 
+/** The decision. Not admitted: nothing is held, and the enforced claims that are `exceeded` say why. */
 export interface ReserveResult {
   readonly admitted: boolean;
   /** Output that is held, in tokens: min to wanted, a whole multiple of `step`; 0 when refused or none was asked for. */
@@ -81,6 +84,7 @@ export interface Settlement {
   readonly amounts: readonly number[];
 }
 
+/** Counters and holds, kept for all who open the same store; namespaces do not see each other. */
 export interface QuotaStore {
   /** Throws StoreUnavailable. */
   reserve(request: ReserveRequest): Promise<ReserveResult>;

@@ -13,6 +13,7 @@ interface Lease {
 /** How often leases are looked through, in ms; leases are 5 s at least and are renewed at a third of their time. */
 const lookMs = 1_000;
 
+/** Renews the leases of the holds that are kept, between `start` and `stop`. A hold that is gone is dropped and logged. */
 export class LeaseKeeper {
   readonly #store: QuotaStore;
   readonly #clock: Clock;

@@ -14,6 +14,7 @@ type Pending =
   | { readonly kind: "settle"; readonly settlement: Settlement }
   | { readonly kind: "release"; readonly namespace: string; readonly holdId: string };
 
+/** Settles and releases without keeping the caller waiting. What waits is in memory: after a crash those holds expire, charged. */
 export class Settler {
   readonly #store: QuotaStore;
   readonly #log: Log;

@@ -1,12 +1,9 @@
 /** Audit records as JSON lines in a file or on stdout, written in groups: one write (and one flush) for all that wait. */
 
-import { fdatasync, write } from "node:fs";
+import { constants, fstatSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { promisify } from "node:util";
+import { Socket } from "node:net";
 import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
-
-const writeFd = promisify(write);
-const flushFd = promisify(fdatasync);
 
 /** Records that wait for the disk; beyond it a record is refused at once. About 6 MB. */
 export const auditQueueRecordsMax = 10_000;
@@ -21,9 +18,9 @@ interface Waiting {
 
 /** Where the lines go. */
 interface Destination {
-  /** Opens it anew after a failure. */
-  open(): Promise<number>;
-  readonly flushes: boolean;
+  /** Resolves when the bytes are durable in its own sense; rejects when they could not be written. */
+  write(bytes: Buffer): Promise<void>;
+  /** Lets go of what a failed write may have broken; the next write opens it anew. */
   close(): Promise<void>;
 }
 
@@ -31,7 +28,6 @@ class LineSink implements AuditSink {
   readonly #destination: Destination;
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
-  #fd: number | undefined;
   #closed = false;
   constructor(destination: Destination) {
     this.#destination = destination;
@@ -66,17 +62,10 @@ class LineSink implements AuditSink {
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {
-    this.#fd ??= await this.#destination.open();
-    const bytes = Buffer.from(`${group.map((waiting) => waiting.line).join("\n")}\n`);
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesWritten } = await writeFd(this.#fd, bytes, at, bytes.length - at, null);
-      at += bytesWritten;
-    }
-    if (this.#destination.flushes) await flushFd(this.#fd);
+    await this.#destination.write(Buffer.from(`${group.map((waiting) => waiting.line).join("\n")}\n`));
   }
 
   async #reset(): Promise<void> {
-    this.#fd = undefined;
     await this.#destination.close().catch(() => undefined); // it failed already; the next group opens it anew
   }
 
@@ -95,20 +84,16 @@ function withTimeout(work: Promise<void>, ms: number): Promise<void> {
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-/** Lines appended to a file and flushed to disk (fdatasync); created with mode 0600. A torn last line is ended first. */
+/** Appends, creates with mode 0600, and returns from each write when the data is on the disk: one system call for both. */
+const appendDurably = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR | constants.O_DSYNC;
+
+/** Lines appended to a file and flushed to disk (O_DSYNC). A last line that was torn by a crash is ended first. */
 export function fileAuditSink(path: string): AuditSink {
   let handle: FileHandle | undefined;
   return new LineSink({
-    flushes: true,
-    async open() {
-      handle = await open(path, "a+", 0o600);
-      const { size } = await handle.stat();
-      if (size > 0) {
-        const last = Buffer.alloc(1);
-        await handle.read(last, 0, 1, size - 1);
-        if (last[0] !== 0x0a) await handle.write("\n");
-      }
-      return handle.fd;
+    async write(bytes) {
+      handle ??= await openToAppend(path);
+      for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
     },
     async close() {
       const open = handle;
@@ -118,9 +103,42 @@ export function fileAuditSink(path: string): AuditSink {
   });
 }
 
-/** Lines on a file descriptor that is open already: 1 is stdout. Durable in the sense that the kernel has taken them. */
+async function openToAppend(path: string): Promise<FileHandle> {
+  const handle = await open(path, appendDurably, 0o600);
+  const { size } = await handle.stat();
+  const last = Buffer.alloc(1);
+  if (size > 0) await handle.read(last, 0, 1, size - 1);
+  if (size > 0 && last[0] !== 0x0a) await handle.write("\n");
+  return handle;
+}
+
+/**
+ * Lines on a file descriptor that is open already: 1 is stdout. Durable in the sense that the kernel has taken them. A pipe or
+ * socket is written without blocking, so that a reader who has stopped cannot stop the sidecar; a file or terminal at once.
+ */
 export function descriptorAuditSink(fd: number): AuditSink {
-  return new LineSink({ flushes: false, open: async () => fd, close: async () => undefined });
+  const stat = fstatSync(fd);
+  if (!stat.isFIFO() && !stat.isSocket()) {
+    return new LineSink({
+      async write(bytes) {
+        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      },
+      close: async () => undefined,
+    });
+  }
+  const socket = new Socket({ fd, readable: false, writable: true });
+  let broken: Error | undefined;
+  socket.on("error", (fault) => {
+    broken = fault;
+  });
+  return new LineSink({
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        if (broken) reject(broken);
+        else socket.write(bytes, (fault) => (fault ? reject(fault) : resolve()));
+      }),
+    close: async () => undefined,
+  });
 }
 
 /** No records: the route has switched the audit off. */

@@ -22,6 +22,7 @@ import { sendCached } from "./cached-answer.ts";
 /** Smallest output that is worth a call, in tokens, when the client named no maximum and a quota is nearly spent. */
 export const outputGrantTokensMin = 16;
 
+/** What admit needs. `random`: 0 to below 1, spreads the waits that refused clients are told. */
 export interface AdmitDeps {
   readonly route: RouteConfig;
   readonly quotas: readonly QuotaConfig[];

@@ -18,6 +18,7 @@ import type { Pools } from "../upstream/pools.ts";
 import { orderTargets, type Rests, type Target, targetsOf } from "../upstream/targets.ts";
 import { tooLarge } from "./accept.ts";
 
+/** What call needs. `random`: 0 to below 1, picks among targets of one priority by weight. */
 export interface CallDeps {
   readonly rules: readonly RuleConfig[];
   readonly backends: ReadonlyMap<string, Backend>;

@@ -10,6 +10,7 @@ import type { SidecarMetrics } from "../metrics.ts";
 import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
 import type { Stage } from "../stage.ts";
 
+/** What the audit needs. `instance`: the sidecar process, named in every record. */
 export interface RecordDeps {
   readonly route: RouteConfig;
   readonly sink: AuditSink;

@@ -21,6 +21,7 @@ export type AttemptResult =
   /** Nothing went to the client, and another target may be asked. */
   | { readonly kind: "failed"; readonly error: GatewayError; readonly unsent: boolean; readonly restMs?: number };
 
+/** One call, ready to be sent: path, headers and body are the target's already. `body` null: none. */
 export interface AttemptRequest {
   readonly exchange: Admitted;
   readonly pool: Pool;

@@ -12,6 +12,7 @@ export const answerJsonBytesMax = 64 * 1024 * 1024;
 /** Largest answer that is cached, in bytes. */
 export const cacheAnswerBytesMax = 1024 * 1024;
 
+/** A JSON answer of at most `answerJsonBytesMax`; nothing of it reaches the client before it is whole and settled. */
 export class JsonSink implements AnswerSink {
   readonly #exchange: Admitted;
   readonly #head: AnswerHead;

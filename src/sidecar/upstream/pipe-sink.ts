@@ -5,6 +5,7 @@ import { flatHeaders, isOpen } from "../reply.ts";
 import type { AnswerHead, AnswerSink, Flow } from "./sink.ts";
 import { stalledClientMs } from "./stream-sink.ts";
 
+/** Passes an answer of any length on unread. `length`: the provider's content-length; undefined: it goes out chunked. */
 export class PipeSink implements AnswerSink {
   readonly #exchange: Admitted;
   readonly #head: AnswerHead;

@@ -8,6 +8,7 @@ const keepAliveMs = 20_000;
 /** Largest head of a provider's answer, in bytes. */
 const answerHeadBytesMax = 16_384;
 
+/** A sidecar's connections to its providers, opened when they are first needed. */
 export class Pools {
   readonly #pools = new Map<string, Pool>();
   readonly #ca: string | undefined;

@@ -20,6 +20,7 @@ import type { AnswerHead, AnswerSink, Flow } from "./sink.ts";
 /** How long a client may leave what was sent to it unread, in ms. */
 export const stalledClientMs = 300_000;
 
+/** An event stream of any length: at most one event is held back, beside the copy for the cache. `format` says what ends it. */
 export class StreamSink implements AnswerSink {
   readonly #exchange: Admitted;
   readonly #head: AnswerHead;

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { RuleConfig } from "../../config/contract.ts";
 import type { Backend } from "./dialect.ts";
 
+/** A backend as one rule refers to it. The lower `priority` is asked first; `weight`, above 0, is its share within one. */
 export interface Target {
   readonly backend: Backend;
   /** Model or deployment upstream; undefined: as the application named it. */
