@@ -3,12 +3,13 @@
  * the way out each stage gives back what it took (exchange.onEnd), last taken first. src/sidecar/README.md has the picture.
  */
 import type { RouteConfig } from "../config/contract.ts";
+import { type EndpointName, endpointNames } from "../openai/endpoints.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
 import { type Handler, Pipeline } from "./stage.ts";
 import { type AcceptLimits, accept } from "./stages/accept.ts";
 import { type AdmitDeps, admit } from "./stages/admit.ts";
-import { authorize } from "./stages/authorize.ts";
+import { authorize, ruleAllows } from "./stages/authorize.ts";
 import { type CallDeps, call } from "./stages/call.ts";
 import { identify } from "./stages/identify.ts";
 import { inspect } from "./stages/inspect.ts";
@@ -44,11 +45,23 @@ export const refusingPipeline =
     throw refuse("no_route", `service account ${subject.namespace}/${subject.serviceAccount}`, why);
   };
 
-/** The widest limits of any rule: the body is read before the rule is known, and measured again when it is. */
-export function limitsOf(route: { readonly rules: RouteConfig["rules"] }): AcceptLimits {
-  const limits = route.rules.map((rule) => rule.request.limits);
-  return {
-    bodyBytesMax: Math.max(0, ...limits.map((l) => l.bodyBytes)),
-    jsonBytesMax: Math.max(0, ...limits.map((l) => l.jsonBytes)),
+/**
+ * The widest limits of the rules that open an endpoint: the body is read before the rule is known, and measured again when it
+ * is. Where none does, the narrowest of all: the refusal needs no large body, and one large upload opens no others.
+ */
+export function limitsOf(route: { readonly rules: RouteConfig["rules"] }): (endpoint: EndpointName) => AcceptLimits {
+  const widest = (rules: RouteConfig["rules"]): AcceptLimits => ({
+    bodyBytesMax: Math.max(0, ...rules.map((rule) => rule.request.limits.bodyBytes)),
+    jsonBytesMax: Math.max(0, ...rules.map((rule) => rule.request.limits.jsonBytes)),
+  });
+  const narrowest: AcceptLimits = {
+    bodyBytesMax: Math.min(...route.rules.map((rule) => rule.request.limits.bodyBytes)),
+    jsonBytesMax: Math.min(...route.rules.map((rule) => rule.request.limits.jsonBytes)),
   };
+  const limits = new Map<EndpointName, AcceptLimits>();
+  for (const name of endpointNames) {
+    const open = route.rules.filter((rule) => ruleAllows(rule, name, ""));
+    limits.set(name, open.length > 0 ? widest(open) : narrowest);
+  }
+  return (endpoint) => limits.get(endpoint) ?? narrowest;
 }

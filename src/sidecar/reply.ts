@@ -25,15 +25,42 @@ export function sendWhole(exchange: Received, status: number, headers: HeaderLis
 
 /** Answers with a provider-shaped error. */
 export function sendError(exchange: Received, error: GatewayError): void {
-  const isId = ([name]: readonly [string, string]): boolean => name === "x-request-id";
-  const hasRequestId = exchange.answerHeaders.some(isId) || error.headers.some(isId);
+  const hasRequestId = exchange.answerHeaders.some(([name]) => name === "x-request-id");
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
-  sendWhole(
-    exchange,
-    error.status,
-    [["content-type", "application/json"], ...own, ...errorHeaders(error)],
-    errorBody(error),
+  const headers: HeaderList = [["content-type", "application/json"], ...own, ...errorHeaders(error)];
+  const closes = [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
+  if (closes && !exchange.request.complete) sendBeforeClose(exchange, error.status, headers, errorBody(error));
+  else sendWhole(exchange, error.status, headers, errorBody(error));
+}
+
+/** What is still read of a body that nobody wants, before its connection is closed. */
+const unwantedBytesMax = 64 * 1024 * 1024;
+const unwantedMsMax = 5_000;
+
+/**
+ * Answers at once, and closes when the client has sent its body: to close with bytes unread resets the connection, and a
+ * client that is still sending loses the answer with it, takes the failure for the network's, and tries again.
+ */
+function sendBeforeClose(exchange: Received, status: number, headers: HeaderList, body: string): void {
+  const { request, response } = exchange;
+  if (response.destroyed || response.headersSent) return;
+  response.writeHead(
+    status,
+    flatHeaders(headers, exchange.answerHeaders, [["content-length", String(Buffer.byteLength(body))]]),
   );
+  response.write(body);
+  let bytes = 0;
+  const close = (): void => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(close, unwantedMsMax).unref();
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > unwantedBytesMax) close();
+  });
+  request.once("end", close).once("close", close);
+  request.resume();
 }
 
 /** Whether the client can still be written to. */

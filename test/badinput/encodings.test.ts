@@ -11,7 +11,7 @@ let provider: ByteProvider;
 let gateway: TestGateway;
 beforeAll(async () => {
   provider = await startByteProvider();
-  gateway = await startGuarded({ providerUrl: provider.url, rule: "timeouts: {idle: 5s}" });
+  gateway = await startGuarded({ providerUrl: provider.url });
 });
 afterAll(async () => {
   await gateway.close();

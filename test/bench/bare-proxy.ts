@@ -7,6 +7,11 @@ const [port, origin = ""] = process.argv.slice(2);
 const pool = new Pool(origin, { connections: 1024, pipelining: 1 });
 
 const passOn = (response: ServerResponse): Dispatcher.DispatchHandler => ({
+  onRequestStart(controller) {
+    response.once("close", () => {
+      if (!response.writableFinished) controller.abort(new Error("the client went away"));
+    });
+  },
   onResponseStart(_controller, status, headers) {
     response.writeHead(status, { "content-type": String(headers["content-type"] ?? "application/octet-stream") });
   },

@@ -1,180 +1,149 @@
-// Measures one server, or the way without one: the same loads in the same order for each.
-import { readFileSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
-import { join } from "node:path";
+// Measures one server: cold starts, a warm-up that is thrown away, then each load, first straight to the provider, then through it.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Distribution, distributionOf, medianOf } from "./distribution.ts";
-import { cpuUsOf, freePort, pssMibOf, type Running, runLoad } from "./processes.ts";
-import type { SseResult } from "./sse-load.ts";
-import { model, type Place, type Target } from "./targets.ts";
+import { type Distribution, medianOf } from "./distribution.ts";
+import { ask, chatUrl, latencyOf, streamCounts, streamsOf, throughputOf } from "./loads.ts";
+import { cpuUsOf, pssMibOf } from "./proc.ts";
+import { freePort, type Running } from "./processes.ts";
+import type { Place, Target } from "./targets.ts";
 
-/** Requests a second of the latency run. */
-export const constantRate = 100;
-/** Connections of the throughput run. */
-export const connections = 32;
-/** Streams of the streaming runs. */
-export const streamCounts = [20, 200] as const;
-
-const coldStarts = 3;
-const readyMsMax = 20_000;
-const settleMs = 1500;
-
-/** Latency at the constant rate in us, the throughput, the streams by their count. */
-export interface LoadFigures {
-  readonly latency: Distribution;
-  readonly rps: number;
-  readonly failed: number;
-  readonly sse: Readonly<Record<(typeof streamCounts)[number], SseResult>>;
+/** How much time a run takes; all in seconds except `coldStarts`. */
+export interface Effort {
+  readonly coldStarts: number;
+  readonly warmUp: number;
+  /** Of each load through a server. */
+  readonly load: number;
+  /** Of each load straight to the provider, beside it. */
+  readonly direct: number;
+  /** Rest before memory is read. */
+  readonly rest: number;
 }
-/** What is known of a server besides. */
-export interface Figures extends LoadFigures {
-  readonly coldMs: number;
-  readonly cpuUsPerRequest: number;
-  /** Share of its CPU that the server used in the throughput run; well below 1 the load generator was the bound. */
-  readonly busy: number;
+
+/** Two percentiles in us. */
+export type Percentiles = Pick<Distribution, "p50" | "p99">;
+
+/** A load without a server between, and what the server added to it: a difference of percentiles. */
+export interface Added {
+  readonly direct: Percentiles;
+  readonly added: Percentiles;
+}
+
+/** What so many streams saw. */
+export interface Streaming {
+  readonly firstChunk: Added;
+  readonly chunk: Added;
   readonly cpuUsPerChunk: number;
+}
+
+/** All that is known of one server. */
+export interface Figures {
+  readonly coldMs: number;
   readonly pssIdleMib: number;
   readonly pssLoadedMib: number;
+  readonly latency: Added;
+  readonly rps: number;
+  readonly cpuUsPerRequest: number;
+  /** Share of its CPU that the server used at most; well below 1 the load's side was the bound of `rps`. */
+  readonly busy: number;
+  readonly streams: ReadonlyMap<number, Streaming>;
 }
 
-/** The bodies that are sent, written to files for the load generators. */
-export function writeBodies(folder: string): void {
-  const messages = [
-    { role: "system", content: "You are a helpful assistant." },
-    { role: "user", content: "Say hello in one short sentence." },
-  ];
-  writeFileSync(join(folder, "body.json"), JSON.stringify({ model, messages, max_tokens: 256 }));
-  writeFileSync(join(folder, "stream.json"), JSON.stringify({ model, messages, max_tokens: 256, stream: true }));
-}
+const readyMsMax = 20_000;
+const noStore = { "cache-control": "no-store" };
 
-export const chatUrl = (port: number): string => `http://127.0.0.1:${port}/v1/chat/completions`;
-
-/** Status of one request; 0 when nobody answers. */
-function ask(url: string, body: Buffer): Promise<number> {
-  return new Promise((resolve) => {
-    const headers = { "content-type": "application/json", "content-length": body.length, "cache-control": "no-store" };
-    const call = request(url, { method: "POST", headers, agent: false, timeout: 2000 }, (response) => {
-      response.resume().on("close", () => resolve(response.statusCode ?? 0));
-    });
-    call.on("timeout", () => call.destroy()).on("error", () => resolve(0));
-    call.end(body);
-  });
-}
+const addedBy = (through: Percentiles, direct: Percentiles): Added => ({
+  direct,
+  added: { p50: through.p50 - direct.p50, p99: through.p99 - direct.p99 },
+});
 
 /** From start to the first answer that came through, in ms. */
 async function startUp(target: Target, port: number, place: Place): Promise<{ running: Running; ms: number }> {
-  const body = readFileSync(join(place.folder, "body.json"));
   const startedMs = performance.now();
   const running = target.start(port, place);
   for (;;) {
-    if ((await ask(chatUrl(port), body)) === 200) return { running, ms: performance.now() - startedMs };
+    const { status } = await ask(chatUrl(port), place.folder, noStore);
+    if (status === 200) return { running, ms: performance.now() - startedMs };
     if (running.hasEnded() || performance.now() - startedMs > readyMsMax) {
       await running.stop();
-      throw new Error(`${target.title} did not start; its log lies in ${place.folder}`);
+      throw new Error(`${target.title} did not start (last status ${status}); its log lies in ${place.folder}`);
     }
     await sleep(3);
   }
 }
 
-/** Latency of each request at a constant rate, on one connection, in us. */
-export async function latencyOf(
-  url: string,
-  folder: string,
-  options: { seconds: number; headers: readonly string[] },
-): Promise<Distribution> {
-  const log = join(folder, "h2load.log");
-  writeFileSync(log, "");
-  const headers = ["content-type: application/json", ...options.headers].flatMap((each) => ["-H", each]);
-  const amount = ["-c1", "-n", String(options.seconds * constantRate), `--rps=${constantRate}`];
-  await runLoad(["h2load", "--h1", ...amount, "-d", join(folder, "body.json"), `--log-file=${log}`, ...headers, url]);
-  const rows = readFileSync(log, "utf8")
-    .trim()
-    .split("\n")
-    .map((row) => row.split("\t").map(Number));
-  const failed = rows.filter(([, status]) => status !== 200).length;
-  if (failed > 0) throw new Error(`${failed} of ${rows.length} requests failed`);
-  return distributionOf(rows.map(([, , us]) => us ?? Number.NaN));
-}
-
-async function throughputOf(
-  url: string,
-  seconds: number,
-): Promise<{ requests: number; seconds: number; failed: number }> {
-  const script = join(import.meta.dirname, "post.lua");
-  const out = await runLoad(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script, url]);
-  return JSON.parse(out.trim().split("\n").at(-1) ?? "") as { requests: number; seconds: number; failed: number }; // post.lua's line
-}
-
-async function streamsOf(url: string, place: Place, streams: number, seconds: number): Promise<SseResult> {
-  const body = readFileSync(join(place.folder, "stream.json"), "utf8");
-  const out = await runLoad([
-    process.execPath,
-    join(import.meta.dirname, "sse-load.ts"),
-    url,
-    String(streams),
-    String(seconds),
-    body,
-  ]);
-  return JSON.parse(out) as SseResult; // our own process
-}
-
-/** All loads on one URL. `seconds` of each; `used`: called between them to read CPU time. */
-async function loadAll(url: string, place: Place, seconds: number, used: () => number) {
-  const latency = await latencyOf(url, place.folder, { seconds, headers: ["cache-control: no-store"] });
-  const before = used();
-  const through = await throughputOf(url, seconds);
-  const throughputUs = used() - before;
-  const sse: Record<number, SseResult> = {};
-  let chunkUs = 0;
-  for (const count of streamCounts) {
-    const from = used();
-    const result = await streamsOf(url, place, count, seconds);
-    sse[count] = result;
-    chunkUs = (used() - from) / Math.max(1, result.chunks);
+/** The median of some cold starts; the last one still runs. */
+async function coldStart(
+  target: Target,
+  port: number,
+  place: Place,
+  times: number,
+): Promise<{ running: Running; coldMs: number }> {
+  let { running, ms } = await startUp(target, port, place);
+  const all = [ms];
+  while (all.length < times) {
+    await running.stop();
+    ({ running, ms } = await startUp(target, port, place));
+    all.push(ms);
   }
-  const failed = through.failed + streamCounts.reduce((sum, count) => sum + (sse[count]?.failed ?? 0), 0);
-  const figures: LoadFigures = {
-    latency,
-    rps: through.requests / through.seconds,
-    failed,
-    sse: sse as LoadFigures["sse"],
-  }; // filled above
+  return { running, coldMs: medianOf(all) };
+}
+
+async function streaming(pid: number, port: number, place: Place, count: number, effort: Effort): Promise<Streaming> {
+  const direct = await streamsOf(chatUrl(place.upstreamPort), place.folder, count, effort.direct);
+  const usedUs = cpuUsOf(pid);
+  const through = await streamsOf(chatUrl(port), place.folder, count, effort.load);
   return {
-    figures,
-    cpuUsPerRequest: throughputUs / through.requests,
-    busy: throughputUs / (through.seconds * 1e6),
-    cpuUsPerChunk: chunkUs,
+    firstChunk: addedBy(through.firstChunk, direct.firstChunk),
+    chunk: addedBy(through.transit, direct.transit),
+    cpuUsPerChunk: (cpuUsOf(pid) - usedUs) / through.chunks,
   };
 }
 
-/** The provider without anything between. */
-export const measureDirect = async (place: Place, seconds: number): Promise<LoadFigures> =>
-  (await loadAll(chatUrl(place.upstreamPort), place, seconds, () => 0)).figures;
+async function loadAll(
+  pid: number,
+  port: number,
+  place: Place,
+  effort: Effort,
+): Promise<Omit<Figures, "coldMs" | "pssIdleMib" | "pssLoadedMib">> {
+  const { folder } = place;
+  await throughputOf(chatUrl(port), folder, effort.warmUp);
+  await streamsOf(chatUrl(port), folder, 10, 1);
 
-/** One server: cold starts, a warm-up that is thrown away, the loads. `besides` runs while it is still up. */
+  const direct = await latencyOf(chatUrl(place.upstreamPort), folder, effort.direct);
+  const latency = addedBy(await latencyOf(chatUrl(port), folder, effort.load), direct);
+
+  const usedUs = cpuUsOf(pid);
+  const most = await throughputOf(chatUrl(port), folder, effort.load);
+  const throughputUs = cpuUsOf(pid) - usedUs;
+
+  const streams = new Map<number, Streaming>();
+  for (const count of streamCounts) streams.set(count, await streaming(pid, port, place, count, effort));
+  const cpuUsPerRequest = throughputUs / most.requests;
+  return {
+    latency,
+    rps: most.requests / most.seconds,
+    cpuUsPerRequest,
+    busy: throughputUs / (most.seconds * 1e6),
+    streams,
+  };
+}
+
+/** One server from its start to its end. `besides` runs while it is still up. Throws when it cannot be measured. */
 export async function measureTarget(
   target: Target,
   place: Place,
-  seconds: number,
+  effort: Effort,
   besides: (port: number) => Promise<void> = async () => undefined,
 ): Promise<Figures> {
-  const colds: number[] = [];
   const port = await freePort();
-  let { running, ms } = await startUp(target, port, place);
-  for (colds.push(ms); colds.length < coldStarts; colds.push(ms)) {
-    await running.stop();
-    ({ running, ms } = await startUp(target, port, place));
-  }
+  const { running, coldMs } = await coldStart(target, port, place, effort.coldStarts);
   try {
-    await sleep(settleMs);
+    await sleep(effort.rest * 1000);
     const pssIdleMib = pssMibOf(running.pid);
-    await throughputOf(chatUrl(port), Math.max(1, Math.ceil(seconds / 2)));
-    await streamsOf(chatUrl(port), place, 10, 1);
-    const { figures, ...costs } = await loadAll(chatUrl(port), place, seconds, () => cpuUsOf(running.pid));
-    await sleep(settleMs);
+    const loads = await loadAll(running.pid, port, place, effort);
+    await sleep(effort.rest * 1000);
     const pssLoadedMib = pssMibOf(running.pid);
     await besides(port);
-    return { ...figures, ...costs, coldMs: medianOf(colds), pssIdleMib, pssLoadedMib };
+    return { coldMs, pssIdleMib, pssLoadedMib, ...loads };
   } finally {
     await running.stop();
   }

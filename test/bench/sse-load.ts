@@ -44,7 +44,10 @@ function streamOnce(socket: Socket, requestText: string): Promise<boolean> {
     const onData = (piece: string): void => {
       const nowUs = monotonicUs();
       text += piece;
-      if (chunks === 0 && text.length >= 12 && !text.startsWith("HTTP/1.1 200") && !text.startsWith("ts=")) return end(false);
+      if (chunks === 0 && text.length >= 12 && !text.startsWith("HTTP/1.1 200") && !text.startsWith("ts=")) {
+        end(false);
+        return;
+      }
       let readTo = 0;
       for (const match of text.matchAll(stampPattern)) {
         if (chunks === 0) firstChunks.push(nowUs - sentUs);
@@ -54,7 +57,10 @@ function streamOnce(socket: Socket, requestText: string): Promise<boolean> {
       }
       if (chunks === 0) return; // the head, perhaps cut
       if (text.includes("[DONE]")) isDone = true;
-      if (isDone && text.endsWith("\r\n0\r\n\r\n")) return end(true);
+      if (isDone && text.endsWith("\r\n0\r\n\r\n")) {
+        end(true);
+        return;
+      }
       text = text.slice(Math.max(readTo, text.length - tailCharactersMax));
     };
     const timer = setTimeout(() => end(false), streamMsMax);

@@ -1,19 +1,24 @@
 // What is measured side by side, and how each is started.
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { writeConfig } from "./config.ts";
-import { type Running, start, versionOf } from "./processes.ts";
+import { model } from "./loads.ts";
+import { type Running, start } from "./processes.ts";
+import { versionOf } from "./tools.ts";
 
 const here = import.meta.dirname;
-const root = resolve(here, "../..");
-const sidecarFile = join(root, "dist/sidecar.mjs");
 
 /** Where a run keeps its files and finds its neighbours. */
 export interface Place {
   /** Scratch folder of the run. */
   readonly folder: string;
-  /** Outlives runs: V8's code cache, as an image would bring it. */
-  readonly cacheFolder: string;
+  /** Node for the servers that are measured; a copy, so that its pages are theirs alone. */
+  readonly nodeFile: string;
+  /** The bundle that is measured. */
+  readonly sidecarFile: string;
+  /** V8's code cache of the bundle, made as the image makes it. */
+  readonly codeCacheFolder: string;
   readonly upstreamPort: number;
   readonly redisPort: number;
 }
@@ -22,30 +27,43 @@ export interface Place {
 export interface Target {
   readonly key: "sidecar" | "sidecar-file" | "bare" | "nginx" | "haproxy";
   readonly title: string;
+  /** What is switched on. */
+  readonly does: string;
+  /** Program without which it cannot be measured; absent: nothing beyond this project. */
+  readonly program?: string;
   readonly version: () => string;
   readonly start: (port: number, place: Place) => Running;
 }
 
-/** The model that the benchmark asks for. */
-export const model = "bench";
+/** Node's flags, which the bundle carries in its first line. */
+const nodeFlags = (file: string): string[] => {
+  const line = readFileSync(file, "utf8").split("\n", 1)[0] ?? "";
+  return line
+    .replace(/^.*?node/, "")
+    .trim()
+    .split(/\s+/)
+    .filter(Boolean);
+};
 
-/** Flags that the bundle carries in its first line: what an image starts it with. */
-const nodeFlags = (): string[] =>
-  /^#!.*?node((?: --\S+)*)/
-    .exec(readFileSync(sidecarFile, "latin1").slice(0, 400))?.[1]
-    ?.trim()
-    .split(" ")
-    .filter(Boolean) ?? [];
+/** Fills V8's code cache as the image's build does: one run that only prints help. Throws when the bundle does not run. */
+export function warmCodeCache(place: Place): void {
+  const env = { ...process.env, NODE_ENV: "production", NODE_COMPILE_CACHE: place.codeCacheFolder };
+  const { status, stderr } = spawnSync(place.nodeFile, [...nodeFlags(place.sidecarFile), place.sidecarFile, "--help"], {
+    env,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`${place.sidecarFile} --help left ${status}: ${stderr.slice(-500)}`);
+}
 
 function startSidecar(port: number, place: Place, auditFile: string | undefined): Running {
   const config = join(place.folder, `config-${auditFile === undefined ? "stdout" : "file"}`, "config.v1.json");
   writeConfig(config, `http://127.0.0.1:${place.upstreamPort}`, model, auditFile);
-  return start("server", [process.execPath, ...nodeFlags(), sidecarFile], {
+  return start("server", [place.nodeFile, ...nodeFlags(place.sidecarFile), place.sidecarFile], {
     logFile: join(place.folder, "sidecar.log"),
     outFile: join(place.folder, "audit.jsonl"),
     env: {
       NODE_ENV: "production",
-      NODE_COMPILE_CACHE: place.cacheFolder,
+      NODE_COMPILE_CACHE: place.codeCacheFolder,
       SIDEGATE_CONFIG: config,
       SIDEGATE_NAMESPACE: "default",
       SIDEGATE_SERVICE_ACCOUNT: "default",
@@ -73,11 +91,12 @@ export const targets: readonly Target[] = [
   {
     key: "bare",
     title: "bare Node proxy",
+    does: "node:http in, undici's dispatch out, bytes passed on; test/bench/bare-proxy.ts",
     version: () => `Node ${process.version}`,
     start: (port, place) =>
       start(
         "server",
-        [process.execPath, join(here, "bare-proxy.ts"), String(port), `http://127.0.0.1:${place.upstreamPort}`],
+        [place.nodeFile, join(here, "bare-proxy.ts"), String(port), `http://127.0.0.1:${place.upstreamPort}`],
         {
           logFile: join(place.folder, "bare.log"),
         },
@@ -86,12 +105,17 @@ export const targets: readonly Target[] = [
   {
     key: "sidecar",
     title: "sidecar",
-    version: () => `Node ${process.version} ${nodeFlags().join(" ")}`,
+    does:
+      "two quotas (requests, total tokens) reserved and settled in Redis, exact cache in Redis looked up for each request (`Cache-Control: no-store`: " +
+      "never a hit, never filled), audit intent and outcome on stdout (a file), metrics; bundle, Node flags and code cache as in the image",
+    version: () => `Node ${process.version}`,
     start: (port, place) => startSidecar(port, place, undefined),
   },
   {
     key: "nginx",
     title: "nginx",
+    does: "proxy_pass with keep-alive, no buffering, no log",
+    program: "nginx",
     version: () => versionOf(["nginx", "-v"]).replace("nginx version: ", ""),
     start: (port, place) =>
       start(
@@ -105,6 +129,8 @@ export const targets: readonly Target[] = [
   {
     key: "haproxy",
     title: "HAProxy",
+    does: "one thread, mode http with keep-alive, no log",
+    program: "haproxy",
     version: () => versionOf(["haproxy", "-v"]).replace(/ - .*/, ""),
     start: (port, place) =>
       start("server", ["haproxy", "-db", "-f", writeProxyConfig("haproxy.cfg", port, place)], {
@@ -113,8 +139,9 @@ export const targets: readonly Target[] = [
   },
   {
     key: "sidecar-file",
-    title: "sidecar, audit flushed to disk",
-    version: () => "as sidecar; each group of audit records ends with fdatasync",
+    title: "sidecar, audit on disk",
+    does: "as sidecar, but each group of audit records goes to a file and ends with fdatasync",
+    version: () => `Node ${process.version}`,
     start: (port, place) => startSidecar(port, place, join(place.folder, "audit-file.jsonl")),
   },
 ];

@@ -74,7 +74,7 @@ const unreachable: readonly UnreachableRow[] = [
     name: "a port that takes no connection",
     endpoint: () => deaf.url,
     want: { status: 504, code: "upstream_connect_timeout", retry: true },
-    says: /200 ms/,
+    says: /300 ms/,
   },
   { name: "a certificate of nobody's", endpoint: () => tlsServer(selfSigned()), want: failed, says: /TLS/ },
   {
@@ -148,7 +148,7 @@ describe.each(bothWays)("fault 12: a provider that takes the request and says no
   });
 
   test("ends at the total time where that is shorter", async () => {
-    await start("http://127.0.0.1:9", { withSecond: true, timeouts: "timeouts: {firstByte: 10s, total: 200ms}" });
+    await start("http://127.0.0.1:9", { withSecond: true, timeouts: "timeouts: {firstByte: 10s, total: 300ms}" });
     expectFault(await ask(gateway, silent), { status: 504, code: "upstream_total_timeout", retry: false });
     await expectSettled(gateway);
     expect(await chargedTokens(gateway)).toBeGreaterThan(50);

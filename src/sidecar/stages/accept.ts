@@ -1,6 +1,7 @@
 /** Stage 1: is this a request that we understand? Headers, endpoint, body, JSON, each within its limit. */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
+import type { EndpointName } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import { type Accepted, know, type Received, type RequestBody } from "../exchange.ts";
 import { JsonFault, scanJson } from "../json/scan.ts";
@@ -16,7 +17,7 @@ const modelCharsMax = 256;
 /** Of a form's field no more is read, in bytes: above the longest model in UTF-8. */
 const fieldBytesMax = 4 * modelCharsMax + 4;
 
-/** The largest bodies that any rule of the route takes; a rule's own limits are checked once the rule is known. */
+/** The largest bodies that any rule takes for an endpoint; a rule's own limits are checked once the rule is known. */
 export interface AcceptLimits {
   readonly bodyBytesMax: number;
   readonly jsonBytesMax: number;
@@ -24,12 +25,12 @@ export interface AcceptLimits {
 
 /** Refuses what is not well-formed, reads the body, finds endpoint and model. */
 export const accept =
-  (limits: AcceptLimits): Stage<Received, Accepted> =>
+  (limitsFor: (endpoint: EndpointName) => AcceptLimits): Stage<Received, Accepted> =>
   (next) =>
   async (exchange) => {
     checkHeaders(exchange.request);
     const match = matchPath(exchange.request.method ?? "", exchange.path);
-    const body = await readBody(exchange.request, match, limits);
+    const body = await readBody(exchange.request, match, limitsFor(match.endpoint.name));
     const { model, streamed } = wishes(match, body);
     return next(know(exchange, { match, body, model, streamed }));
   };

@@ -1,0 +1,105 @@
+// Measures the sidecar beside other proxies in one run and writes docs/benchmarks.md. Shows figures and judges none; fails when it
+// cannot measure. usage: node test/bench/bench.ts [--quick] [--out FILE]
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type CacheHit, measureCacheHit } from "./cache-hit.ts";
+import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
+import { type Effort, type Figures, measureTarget } from "./measure.ts";
+import { watchOthers } from "./proc.ts";
+import { freePort, type Running, start, waitForPort } from "./processes.ts";
+import { budgetsTable, figuresTable, pageOf, type Result } from "./report.ts";
+import { type Place, type Target, targets, warmCodeCache } from "./targets.ts";
+import { prepareTools } from "./tools.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const full: Effort = { coldStarts: 3, warmUp: 6, load: 6, direct: 3, rest: 1.5 };
+const quick: Effort = { coldStarts: 1, warmUp: 2, load: 1, direct: 1, rest: 0.5 };
+/** Left out of a quick run. */
+const onlyFull: readonly Target["key"][] = ["sidecar-file"];
+
+/** What the servers need before they start: a bundle of this very source, Node, the code cache, provider and Redis. */
+async function prepare(folder: string): Promise<{ place: Place; beside: Running[] }> {
+  const dist = join(folder, "dist");
+  const built = spawnSync(process.execPath, [join(root, "cmd/build.ts"), "--outdir", dist], { encoding: "utf8" });
+  if (built.status !== 0) throw new Error(`the bundle cannot be built: ${built.stderr.slice(-1000)}`);
+  const nodeFile = join(folder, "node");
+  copyFileSync(process.execPath, nodeFile); // pages of its own: PSS would halve what the harness and the provider share
+  const [upstreamPort, redisPort] = [await freePort(), await freePort()];
+  const place = {
+    folder,
+    nodeFile,
+    sidecarFile: join(dist, "sidecar.mjs"),
+    codeCacheFolder: join(folder, "v8"),
+    upstreamPort,
+    redisPort,
+  };
+  writeBodies(folder);
+  warmCodeCache(place);
+  const logFile = join(folder, "beside.log");
+  const redis = ["redis-server", "--bind", "127.0.0.1", "--port", String(redisPort), "--save", "", "--dir", folder];
+  const upstream = [process.execPath, join(import.meta.dirname, "upstream.ts"), String(upstreamPort)];
+  const beside = [start("load", redis, { logFile }), start("load", upstream, { logFile })];
+  await waitForPort(redisPort, "Redis");
+  await waitForPort(upstreamPort, "the provider");
+  return { place, beside };
+}
+
+/** Once more: on a machine that others use, a run is lost now and then. */
+function retried(target: Target, fault: unknown, measure: () => Promise<Figures>): Promise<Figures> {
+  console.error(`${target.title}: ${fault instanceof Error ? fault.message : String(fault)}; once more`);
+  return measure();
+}
+
+async function measureAll(place: Place, effort: Effort, chosen: readonly Target[]) {
+  const figures = new Map<Target["key"], Figures>();
+  await streamsOf(chatUrl(place.upstreamPort), place.folder, 20, 1); // warms the provider
+  await throughputOf(chatUrl(place.upstreamPort), place.folder, 1);
+  const direct = await throughputOf(chatUrl(place.upstreamPort), place.folder, effort.direct);
+  let cacheHit: CacheHit | undefined;
+  for (const target of chosen) {
+    console.error(`measuring: ${target.title}`);
+    const besides = async (port: number): Promise<void> => {
+      if (target.key === "sidecar") cacheHit = await measureCacheHit(port, place, effort.load);
+    };
+    const measure = () => measureTarget(target, place, effort, besides);
+    figures.set(target.key, await measure().catch((fault: unknown) => retried(target, fault, measure)));
+  }
+  if (cacheHit === undefined) throw new Error("the cache was not measured");
+  return { figures, cacheHit, directRps: direct.requests / direct.seconds };
+}
+
+async function main(isQuick: boolean, outFile: string): Promise<void> {
+  const missing = prepareTools();
+  const chosen = targets.filter(
+    ({ key, program }) => !(isQuick && onlyFull.includes(key)) && !(program !== undefined && missing.includes(program)),
+  );
+  const effort = isQuick ? quick : full;
+  mkdirSync(join(root, ".cache"), { recursive: true });
+  const folder = mkdtempSync(join(root, ".cache/bench-"));
+  const others = watchOthers();
+  const { place, beside } = await prepare(folder);
+  const measured = await measureAll(place, effort, chosen);
+  await Promise.all(beside.map((each) => each.stop()));
+  const commit = spawnSync("git", ["-C", root, "describe", "--always", "--dirty"], { encoding: "utf8" }).stdout.trim();
+  const date = new Date().toISOString().slice(0, 10);
+  const result: Result = { date, commit: commit || "unknown", isQuick, effort, others: others(), ...measured };
+  writeFileSync(outFile, pageOf(result));
+  console.log(`${figuresTable(result)}\n\n${budgetsTable(result)}\n\nwrote ${outFile}`);
+  rmSync(folder, { recursive: true }); // a run that failed leaves it, for its logs
+}
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    out: { type: "string", default: join(root, "docs/benchmarks.md") },
+  },
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+try {
+  await main(values.quick, resolve(values.out));
+} catch (fault) {
+  console.error(`bench: ${fault instanceof Error ? fault.message : String(fault)}`);
+  process.exit(1); // ends the processes that still run
+}

@@ -1,0 +1,181 @@
+// Writes what a run saw as one page.
+import { availableParallelism, cpus as machineCpus, release, totalmem } from "node:os";
+import { type Budget, budgetsOf, isMet } from "./budgets.ts";
+import type { CacheHit } from "./cache-hit.ts";
+import { connections, constantRate, streamCounts } from "./loads.ts";
+import type { Added, Effort, Figures } from "./measure.ts";
+import { cpus, isBound } from "./processes.ts";
+import { type Target, targets } from "./targets.ts";
+import { versionOf } from "./tools.ts";
+
+/** All that one run saw. */
+export interface Result {
+  readonly date: string;
+  readonly commit: string;
+  readonly isQuick: boolean;
+  readonly effort: Effort;
+  /** CPUs that processes of others used meanwhile. */
+  readonly others: number;
+  readonly directRps: number;
+  readonly figures: ReadonlyMap<Target["key"], Figures>;
+  readonly cacheHit: CacheHit;
+}
+
+/** One line of the table: the value of a server, and of the way without one where there is such a thing. */
+interface Line {
+  readonly title: string;
+  readonly of: (figures: Figures) => number;
+  /** Without a server: the value itself, and what the sidecar's must be added to before the two can be compared. */
+  readonly direct?: (sidecar: Figures, directRps: number) => { value: number; sidecar: number };
+}
+
+/** Three digits that count, thousands parted. */
+function digits(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  return value.toLocaleString("en-US", { maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3 });
+}
+
+const ratio = (value: number, base: number): string =>
+  base > 0 && value > 0 ? ` (${(value / base).toFixed(value / base >= 10 ? 0 : 1)}×)` : "";
+
+const addedLine = (title: string, pick: (figures: Figures) => Added | undefined, percentile: "p50" | "p99"): Line => {
+  const ms = (value: number | undefined): number => (value ?? Number.NaN) / 1000;
+  return {
+    title: `${title}, ${percentile}, ms`,
+    of: (figures) => ms(pick(figures)?.added[percentile]),
+    direct: (sidecar) => {
+      const value = ms(pick(sidecar)?.direct[percentile]);
+      return { value, sidecar: value + ms(pick(sidecar)?.added[percentile]) };
+    },
+  };
+};
+
+const lines: readonly Line[] = [
+  { title: `CPU per request, ${connections} connections, us`, of: (figures) => figures.cpuUsPerRequest },
+  {
+    title: `requests/s on one core, ${connections} connections`,
+    of: (figures) => figures.rps,
+    direct: (sidecar, directRps) => ({ value: directRps, sidecar: sidecar.rps }),
+  },
+  { title: "its core's use meanwhile, %", of: (figures) => figures.busy * 100 },
+  addedLine(`added at ${constantRate} requests/s`, (figures) => figures.latency, "p50"),
+  addedLine(`added at ${constantRate} requests/s`, (figures) => figures.latency, "p99"),
+  ...streamCounts.flatMap((count): Line[] => [
+    addedLine(`${count} streams: added to the first chunk`, (figures) => figures.streams.get(count)?.firstChunk, "p50"),
+    addedLine(`${count} streams: added per chunk`, (figures) => figures.streams.get(count)?.chunk, "p50"),
+    {
+      title: `${count} streams: CPU per chunk, us`,
+      of: (figures) => figures.streams.get(count)?.cpuUsPerChunk ?? Number.NaN,
+    },
+  ]),
+  { title: "memory (PSS) idle, MiB", of: (figures) => figures.pssIdleMib },
+  { title: "memory (PSS) after the loads, MiB", of: (figures) => figures.pssLoadedMib },
+  { title: "cold start to the first proxied answer, ms", of: (figures) => figures.coldMs },
+];
+
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+
+/** The sidecar's value, then each other's with the sidecar's as a multiple of it. */
+export function figuresTable(result: Result): string {
+  const sidecar = result.figures.get("sidecar");
+  if (sidecar === undefined) throw new Error("the sidecar was not measured");
+  const others = targets.filter(({ key }) => key !== "sidecar");
+  const head = ["", "sidecar", ...others.map(({ title }) => title), "no proxy"];
+  const body = lines.map((line) => {
+    const own = line.of(sidecar);
+    const cells = others.map(({ key }) => {
+      const figures = result.figures.get(key);
+      if (figures === undefined) return "–";
+      const value = line.of(figures);
+      return `${digits(value)}${line.title.endsWith("%") ? "" : ratio(own, value)}`;
+    });
+    const direct = line.direct?.(sidecar, result.directRps);
+    const last = direct ? `${digits(direct.value)}${ratio(direct.sidecar, direct.value)}` : "";
+    return row([line.title, `**${digits(own)}**`, ...cells, last]);
+  });
+  return [row(head), row(head.map((_, i) => (i === 0 ? "---" : "--:"))), ...body].join("\n");
+}
+
+/** Each first budget, what was measured, met or missed. */
+export function budgetsTable(result: Result): string {
+  const sidecar = result.figures.get("sidecar");
+  if (sidecar === undefined) throw new Error("the sidecar was not measured");
+  const line = (budget: Budget): string =>
+    row([
+      budget.title,
+      `${budget.isFloor ? ">=" : "<="} ${digits(budget.limit)} ${budget.unit}`,
+      `${digits(budget.value)} ${budget.unit}`,
+      isMet(budget) ? "met" : "**missed**",
+    ]);
+  return [
+    row(["budget", "limit", "measured", ""]),
+    row(["---", "--:", "--:", "---"]),
+    ...budgetsOf(sidecar, result.cacheHit).map(line),
+  ].join("\n");
+}
+
+const noise = ({ others, isQuick }: Result): string => {
+  const warnings = [
+    others > 0.15 ? "That is much: latencies and requests/s suffer from it; measure again on an idle machine." : "",
+    isQuick ? "**A quick run: rough figures.**" : "",
+  ];
+  return [`Other processes used ${digits(others * 100)} % of one CPU meanwhile.`, ...warnings.filter(Boolean)].join(
+    " ",
+  );
+};
+
+/** The page. */
+export function pageOf(result: Result): string {
+  const { effort, cacheHit } = result;
+  const machine = `${availableParallelism()} CPUs, ${machineCpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
+  const place = isBound
+    ? `the server alone on CPU ${cpus.server}; load, provider and Redis on CPU ${cpus.load}`
+    : "nothing is bound to a CPU: servers and load disturb each other";
+  const tools = [
+    versionOf(["redis-server", "--version"]).split(" ").slice(0, 3).join(" "),
+    versionOf(["wrk", "-v"]).split(" [")[0],
+    versionOf(["h2load", "--version"]),
+  ];
+  const measured = targets.filter(({ key }) => result.figures.has(key));
+  const missing = targets.filter(({ key }) => !result.figures.has(key));
+  return `# Benchmarks
+
+Written by \`make bench\` (\`make bench ARGS=--quick\` takes a minute and is rough): one run on one machine. Do not edit. Absolute figures hold for this machine
+only; the ratios, measured minutes apart, travel better.
+
+- ${result.date}, commit ${result.commit}; ${machine}
+- ${place}
+- ${tools.join(", ")}; each load ${effort.load} s after a warm-up
+- ${noise(result)}
+
+## Side by side
+
+In brackets: the sidecar's figure as a multiple of this one. Under "no proxy" stands what the same load saw without a server between, and the
+multiple is that of the whole with the sidecar between.
+
+${figuresTable(result)}
+
+An answer from the exact cache takes ${digits(cacheHit.hit.p50 / 1000)} ms (p50, ${constantRate} requests/s); a bare GET of the same entry ${digits(cacheHit.bareGet.p50 / 1000)} ms.
+
+${measured.map((target) => `- ${target.title} (${target.version()}): ${target.does}`).join("\n")}
+${missing.map((target) => `- ${target.title}: not measured${result.isQuick ? " in a quick run" : ""}${target.program ? ", or not installed" : ""}`).join("\n")}
+
+## The sidecar's first budgets
+
+${budgetsTable(result)}
+
+Not measured here: memory after 10 minutes and its slope; how fast a changed config is in force in every pod; the operator.
+
+## How it is measured
+
+- Added: percentile through the server less the same percentile straight to the provider, run just before. Not a percentile of differences.
+- Latency: h2load, one connection, a request each ${1000 / constantRate} ms, of about 200 bytes in and 400 out. A request that waits for the one before it is not
+  counted as waiting. The p99 rests on ${effort.load * constantRate} requests.
+- Requests/s: wrk, as fast as it goes. Where the server's core was not in full use the load's side was the limit: compare CPU per request there.
+- Streams: 50 chunks, one each 10 ms, starts spread. The provider stamps each chunk with the time of its write; per chunk is its way from there to the client.
+- CPU: /proc/PID/stat of the server and its children. Memory: PSS from smaps_rollup; the servers that run on Node have a copy of its binary for
+  themselves, so that no page is shared with the harness. Redis is in neither.
+- Cold start: exec to the first proxied 200, median of ${effort.coldStarts}; Redis runs already, V8's code cache is as in the image.
+`;
+}
