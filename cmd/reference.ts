@@ -54,7 +54,7 @@ export const metricsPage = (): string => `# Metrics
 
 ${note}
 
-On the admin port, \`/metrics\`, in Prometheus' format, beside Node's own \`process_*\` and \`nodejs_*\`. Label sets are closed: a label never
+On the admin port, \`/metrics\`, in Prometheus' format. Label sets are closed: a label never
 holds a text that a client chose. Histograms \`gen_ai_client_*\` follow OpenTelemetry's GenAI conventions.
 
 ${table(

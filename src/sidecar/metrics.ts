@@ -2,7 +2,8 @@
  * The metric catalogue. Label sets are closed: names from the config, codes from the catalogue, never a text of the client's.
  * `gen_ai_client_*` follow OpenTelemetry's GenAI conventions (a sidecar is the client of the provider).
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Gauge, Registry } from "prom-client";
+import { CounterSeries, HistogramSeries } from "../base/series.ts";
 import type { QuotaConfig } from "../config/contract.ts";
 import type { Ending, Exchange } from "./exchange.ts";
 
@@ -32,8 +33,18 @@ export const metricCatalogue = {
   sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",
   sidegate_config_info: "1 for the config in force, by digest and policy version.",
   sidegate_config_reload_failures_total: "Configs that were refused; the last good one stays in force.",
+  process_resident_memory_bytes: "Resident memory of the process.",
+  process_cpu_seconds: "CPU time of the process, user and system.",
+  nodejs_heap_size_used_bytes: "JavaScript heap in use.",
+  nodejs_external_memory_bytes: "Memory outside the JavaScript heap: buffers.",
+  nodejs_eventloop_utilization: "Share of its time that the event loop was busy, since the start.",
 } as const;
 type MetricName = keyof typeof metricCatalogue;
+
+const operation = ["gen_ai_operation_name", "gen_ai_provider_name"];
+const withModel = [...operation, "gen_ai_request_model"];
+const firstChunkBuckets = [...overheadBuckets, ...secondBuckets.slice(1)];
+const statusClasses = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /** What the admin port needs of the registry. */
 export type MetricsRegistry = Pick<Registry, "contentType" | "metrics">;
@@ -41,75 +52,62 @@ export type MetricsRegistry = Pick<Registry, "contentType" | "metrics">;
 /** The metrics of one sidecar, in a registry of its own, so that several sidecars can share a process. `defaults`: Node's own, too. */
 export class SidecarMetrics {
   readonly registry = new Registry();
-  readonly #tokens: Histogram<
-    "gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "gen_ai_token_type"
-  >;
-  readonly #duration: Histogram<
-    "gen_ai_operation_name" | "gen_ai_provider_name" | "gen_ai_request_model" | "error_type"
-  >;
-  readonly #firstChunk: Histogram<"gen_ai_operation_name" | "gen_ai_provider_name">;
-  readonly #requests: Counter<"endpoint" | "outcome" | "status_class">;
-  readonly #refusals: Counter<"code">;
-  readonly #attempts: Counter<"backend" | "result">;
-  readonly #decisions: Counter<"quota" | "limit" | "decision">;
-  readonly #unenforced: Counter<"decision">;
-  readonly #lookups: Counter<"result">;
-  readonly #audit: Counter;
+  readonly #tokens = this.#histogram("gen_ai_client_token_usage", [...withModel, "gen_ai_token_type"], tokenBuckets);
+  readonly #duration = this.#histogram(
+    "gen_ai_client_operation_duration_seconds",
+    [...withModel, "error_type"],
+    secondBuckets,
+  );
+  readonly #firstChunk = this.#histogram(
+    "gen_ai_client_operation_time_to_first_chunk_seconds",
+    operation,
+    firstChunkBuckets,
+  );
+  readonly #requests = this.#counter("sidegate_requests_total", "endpoint", "outcome", "status_class");
+  readonly #refusals = this.#counter("sidegate_refusals_total", "code");
+  readonly #attempts = this.#counter("sidegate_upstream_attempts_total", "backend", "result");
+  readonly #decisions = this.#counter("sidegate_quota_decisions_total", "quota", "limit", "decision");
+  readonly #unenforced = this.#counter("sidegate_quota_unenforced_total", "decision");
+  readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
+  readonly #audit = this.#counter("sidegate_audit_failures_total");
+  readonly #reloadFailures = this.#counter("sidegate_config_reload_failures_total");
   readonly #configInfo: Gauge<"digest" | "policy_version">;
-  readonly #reloadFailures: Counter;
   readonly #models = new Set<string>();
   #running = 0;
 
   constructor(sources: { storeUp: () => boolean; settlementsPending: () => number; defaults: boolean }) {
-    const about = <L extends string>(name: MetricName, labelNames: readonly L[] = []) => ({
-      name,
-      help: metricCatalogue[name],
-      labelNames: [...labelNames],
+    this.#gauge("sidegate_requests_in_flight", () => this.#running);
+    this.#gauge("sidegate_quota_settlements_pending", sources.settlementsPending);
+    this.#gauge("sidegate_store_up", () => (sources.storeUp() ? 1 : 0));
+    this.#configInfo = new Gauge({
+      name: "sidegate_config_info",
+      help: metricCatalogue.sidegate_config_info,
+      labelNames: ["digest", "policy_version"],
       registers: [this.registry],
     });
-    const operation = ["gen_ai_operation_name", "gen_ai_provider_name"] as const;
-    const withModel = [...operation, "gen_ai_request_model"] as const;
-    this.#tokens = new Histogram({
-      ...about("gen_ai_client_token_usage", [...withModel, "gen_ai_token_type"]),
-      buckets: tokenBuckets,
-    });
-    this.#duration = new Histogram({
-      ...about("gen_ai_client_operation_duration_seconds", [...withModel, "error_type"]),
-      buckets: secondBuckets,
-    });
-    this.#firstChunk = new Histogram({
-      ...about("gen_ai_client_operation_time_to_first_chunk_seconds", operation),
-      buckets: [...overheadBuckets, ...secondBuckets.slice(1)],
-    });
-    this.#requests = new Counter(about("sidegate_requests_total", ["endpoint", "outcome", "status_class"]));
-    this.#refusals = new Counter(about("sidegate_refusals_total", ["code"]));
-    const running = (): number => this.#running;
+    if (!sources.defaults) return;
+    this.#gauge("process_resident_memory_bytes", () => process.memoryUsage.rss());
+    this.#gauge("nodejs_heap_size_used_bytes", () => process.memoryUsage().heapUsed);
+    this.#gauge("nodejs_external_memory_bytes", () => process.memoryUsage().external);
+    this.#gauge("process_cpu_seconds", () => (process.cpuUsage().user + process.cpuUsage().system) / 1e6);
+    this.#gauge("nodejs_eventloop_utilization", () => performance.eventLoopUtilization().utilization);
+  }
+
+  #counter(name: MetricName, ...labelNames: readonly string[]): CounterSeries {
+    return new CounterSeries({ name, help: metricCatalogue[name], labelNames, registry: this.registry });
+  }
+  #histogram(name: MetricName, labelNames: readonly string[], bounds: readonly number[]): HistogramSeries {
+    return new HistogramSeries({ name, help: metricCatalogue[name], labelNames, registry: this.registry, bounds });
+  }
+  #gauge(name: MetricName, value: () => number): void {
     new Gauge({
-      ...about("sidegate_requests_in_flight"),
+      name,
+      help: metricCatalogue[name],
+      registers: [this.registry],
       collect() {
-        this.set(running());
+        this.set(value());
       },
     });
-    this.#attempts = new Counter(about("sidegate_upstream_attempts_total", ["backend", "result"]));
-    this.#decisions = new Counter(about("sidegate_quota_decisions_total", ["quota", "limit", "decision"]));
-    this.#unenforced = new Counter(about("sidegate_quota_unenforced_total", ["decision"]));
-    this.#lookups = new Counter(about("sidegate_cache_lookups_total", ["result"]));
-    this.#audit = new Counter(about("sidegate_audit_failures_total"));
-    this.#configInfo = new Gauge(about("sidegate_config_info", ["digest", "policy_version"]));
-    this.#reloadFailures = new Counter(about("sidegate_config_reload_failures_total"));
-    new Gauge({
-      ...about("sidegate_quota_settlements_pending"),
-      collect() {
-        this.set(sources.settlementsPending());
-      },
-    });
-    new Gauge({
-      ...about("sidegate_store_up"),
-      collect() {
-        this.set(sources.storeUp() ? 1 : 0);
-      },
-    });
-    if (sources.defaults) collectDefaultMetrics({ register: this.registry });
   }
 
   /** Requests that have not ended. */
@@ -123,29 +121,22 @@ export class SidecarMetrics {
   ended(exchange: Exchange, ending: Ending): void {
     this.#running--;
     const endpoint = exchange.match?.endpoint;
-    this.#requests.inc({
-      endpoint: endpoint?.name ?? "none",
-      outcome: ending.outcome,
-      status_class: `${Math.floor(ending.status / 100)}xx`,
-    });
+    this.#requests.inc(
+      endpoint?.name ?? "none",
+      ending.outcome,
+      statusClasses[Math.floor(ending.status / 100)] ?? "other",
+    );
     if (endpoint === undefined || exchange.call.backend === undefined) return;
-    const operation = {
-      gen_ai_operation_name: endpoint.operation,
-      gen_ai_provider_name: exchange.call.backendType === "AzureOpenAI" ? "azure.ai.openai" : "openai",
-    };
-    const gen_ai_request_model = this.#modelLabel(exchange.model ?? "");
+    const provider = exchange.call.backendType === "AzureOpenAI" ? "azure.ai.openai" : "openai";
+    const model = this.#modelLabel(exchange.model ?? "");
     const seconds = (exchange.clock.monotonicMs() - exchange.startedMs) / 1000;
-    this.#duration.observe(
-      { ...operation, gen_ai_request_model, error_type: ending.errorCode === undefined ? "" : errorType(ending) },
-      seconds,
-    );
-    if (exchange.call.firstByteMs !== undefined) this.#firstChunk.observe(operation, exchange.call.firstByteMs / 1000);
+    const errorType = ending.errorCode === undefined ? "" : errorTypeOf(ending);
+    this.#duration.observe(seconds, endpoint.operation, provider, model, errorType);
+    const { firstByteMs } = exchange.call;
+    if (firstByteMs !== undefined) this.#firstChunk.observe(firstByteMs / 1000, endpoint.operation, provider);
     if (ending.usage === undefined) return;
-    this.#tokens.observe({ ...operation, gen_ai_request_model, gen_ai_token_type: "input" }, ending.usage.inputTokens);
-    this.#tokens.observe(
-      { ...operation, gen_ai_request_model, gen_ai_token_type: "output" },
-      ending.usage.outputTokens,
-    );
+    this.#tokens.observe(ending.usage.inputTokens, endpoint.operation, provider, model, "input");
+    this.#tokens.observe(ending.usage.outputTokens, endpoint.operation, provider, model, "output");
   }
   #modelLabel(model: string): string {
     if (this.#models.has(model)) return model;
@@ -155,19 +146,19 @@ export class SidecarMetrics {
   }
   /** An answer of our own. `code` is from the catalogue. */
   refused(code: string): void {
-    this.#refusals.inc({ code });
+    this.#refusals.inc(code);
   }
   upstreamAttempt(backend: string, result: string): void {
-    this.#attempts.inc({ backend, result });
+    this.#attempts.inc(backend, result);
   }
   quotaDecision(quota: QuotaConfig, limit: string, decision: "refused" | "would_refuse"): void {
-    this.#decisions.inc({ quota: `${quota.namespace}/${quota.name}`, limit, decision });
+    this.#decisions.inc(`${quota.namespace}/${quota.name}`, limit, decision);
   }
   quotaUnenforced(decision: "denied" | "allowed"): void {
-    this.#unenforced.inc({ decision });
+    this.#unenforced.inc(decision);
   }
   cacheLookup(result: "hit" | "miss" | "unavailable" | "fault"): void {
-    this.#lookups.inc({ result });
+    this.#lookups.inc(result);
   }
   auditFailed(): void {
     this.#audit.inc();
@@ -182,4 +173,4 @@ export class SidecarMetrics {
 }
 
 /** A provider's code is the provider's text: only the outcome becomes a label, our own codes have their own metric. */
-const errorType = (ending: Ending): string => (ending.status >= 400 ? String(ending.status) : ending.outcome);
+const errorTypeOf = (ending: Ending): string => (ending.status >= 400 ? String(ending.status) : ending.outcome);

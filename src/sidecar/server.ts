@@ -100,6 +100,7 @@ function sendBare(socket: Duplex, error: GatewayError): void {
     ["connection", "close"],
   ];
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  socket.on("error", () => socket.destroy()); // Node has taken its own listener off, and an error that nobody hears ends the process
   socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\n${head}\r\n${body}`);
 }
 

@@ -2,6 +2,9 @@
  * What a stage is. A handler answers the exchange or throws; a stage wraps a handler: it hands on to `next`, answers, or
  * throws. There is no fourth way, and silence is never consent: the server asserts that every exchange was answered.
  *
+ * The first stage is async, so what a later one throws, at once or in time, ends as one rejection; a stage that waits for nothing is
+ * a plain function and costs no promise.
+ *
  * `Stage<In, Out>`: what it needs to be known of the exchange, and what is known after it. A wrong order does not compile.
  */
 export type Handler<Known> = (exchange: Known) => Promise<void>;

@@ -7,7 +7,6 @@ import { parseArgs } from "node:util";
 import { type CacheHit, measureCacheHit } from "./cache-hit.ts";
 import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
 import { type Effort, type Figures, measureTarget } from "./measure.ts";
-import { watchOthers } from "./proc.ts";
 import { freePort, type Running, start, waitForPort } from "./processes.ts";
 import { budgetsTable, figuresTable, pageOf, type Result } from "./report.ts";
 import { type Place, type Target, targets, warmCodeCache } from "./targets.ts";
@@ -15,7 +14,7 @@ import { prepareTools } from "./tools.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const full: Effort = { coldStarts: 3, warmUp: 6, load: 6, direct: 3, rest: 1.5 };
-const quick: Effort = { coldStarts: 1, warmUp: 2, load: 1, direct: 1, rest: 0.5 };
+const quick: Effort = { coldStarts: 1, warmUp: 2, load: 2, direct: 1, rest: 0.5 };
 /** Left out of a quick run. */
 const onlyFull: readonly Target["key"][] = ["sidecar-file"];
 
@@ -26,24 +25,17 @@ async function prepare(folder: string): Promise<{ place: Place; beside: Running[
   if (built.status !== 0) throw new Error(`the bundle cannot be built: ${built.stderr.slice(-1000)}`);
   const nodeFile = join(folder, "node");
   copyFileSync(process.execPath, nodeFile); // pages of its own: PSS would halve what the harness and the provider share
-  const [upstreamPort, redisPort] = [await freePort(), await freePort()];
-  const place = {
-    folder,
-    nodeFile,
-    sidecarFile: join(dist, "sidecar.mjs"),
-    codeCacheFolder: join(folder, "v8"),
-    upstreamPort,
-    redisPort,
-  };
+  const bundle = { nodeFile, sidecarFile: join(dist, "sidecar.mjs"), codeCacheFolder: join(folder, "v8") };
+  warmCodeCache(bundle);
   writeBodies(folder);
-  warmCodeCache(place);
+  const [upstreamPort, redisPort] = [await freePort(), await freePort()];
   const logFile = join(folder, "beside.log");
   const redis = ["redis-server", "--bind", "127.0.0.1", "--port", String(redisPort), "--save", "", "--dir", folder];
   const upstream = [process.execPath, join(import.meta.dirname, "upstream.ts"), String(upstreamPort)];
   const beside = [start("load", redis, { logFile }), start("load", upstream, { logFile })];
   await waitForPort(redisPort, "Redis");
   await waitForPort(upstreamPort, "the provider");
-  return { place, beside };
+  return { place: { folder, ...bundle, upstreamPort, redisPort, besidePids: beside.map(({ pid }) => pid) }, beside };
 }
 
 /** Once more: on a machine that others use, a run is lost now and then. */
@@ -78,13 +70,12 @@ async function main(isQuick: boolean, outFile: string): Promise<void> {
   const effort = isQuick ? quick : full;
   mkdirSync(join(root, ".cache"), { recursive: true });
   const folder = mkdtempSync(join(root, ".cache/bench-"));
-  const others = watchOthers();
   const { place, beside } = await prepare(folder);
   const measured = await measureAll(place, effort, chosen);
   await Promise.all(beside.map((each) => each.stop()));
   const commit = spawnSync("git", ["-C", root, "describe", "--always", "--dirty"], { encoding: "utf8" }).stdout.trim();
   const date = new Date().toISOString().slice(0, 10);
-  const result: Result = { date, commit: commit || "unknown", isQuick, effort, others: others(), ...measured };
+  const result: Result = { date, commit: commit || "unknown", isQuick, effort, ...measured };
   writeFileSync(outFile, pageOf(result));
   console.log(`${figuresTable(result)}\n\n${budgetsTable(result)}\n\nwrote ${outFile}`);
   rmSync(folder, { recursive: true }); // a run that failed leaves it, for its logs

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Distribution, medianOf } from "./distribution.ts";
 import { ask, chatUrl, latencyOf, streamCounts, streamsOf, throughputOf } from "./loads.ts";
-import { cpuUsOf, pssMibOf } from "./proc.ts";
+import { cpuUsOf, pssMibOf, watchOthers } from "./proc.ts";
 import { freePort, type Running } from "./processes.ts";
 import type { Place, Target } from "./targets.ts";
 
@@ -34,6 +34,10 @@ export interface Streaming {
   readonly cpuUsPerChunk: number;
 }
 
+/** What is known from a server's process. */
+type Rest = "coldMs" | "pssIdleMib" | "pssLoadedMib" | "others";
+type Loads = Omit<Figures, Rest>;
+
 /** All that is known of one server. */
 export interface Figures {
   readonly coldMs: number;
@@ -45,6 +49,8 @@ export interface Figures {
   /** Share of its CPU that the server used at most; well below 1 the load's side was the bound of `rps`. */
   readonly busy: number;
   readonly streams: ReadonlyMap<number, Streaming>;
+  /** CPUs that processes of others used meanwhile. */
+  readonly others: number;
 }
 
 const readyMsMax = 20_000;
@@ -98,12 +104,7 @@ async function streaming(pid: number, port: number, place: Place, count: number,
   };
 }
 
-async function loadAll(
-  pid: number,
-  port: number,
-  place: Place,
-  effort: Effort,
-): Promise<Omit<Figures, "coldMs" | "pssIdleMib" | "pssLoadedMib">> {
+async function loadAll(pid: number, port: number, place: Place, effort: Effort): Promise<Loads> {
   const { folder } = place;
   await throughputOf(chatUrl(port), folder, effort.warmUp);
   await streamsOf(chatUrl(port), folder, 10, 1);
@@ -134,6 +135,7 @@ export async function measureTarget(
   effort: Effort,
   besides: (port: number) => Promise<void> = async () => undefined,
 ): Promise<Figures> {
+  const others = watchOthers(place.besidePids);
   const port = await freePort();
   const { running, coldMs } = await coldStart(target, port, place, effort.coldStarts);
   try {
@@ -143,7 +145,8 @@ export async function measureTarget(
     await sleep(effort.rest * 1000);
     const pssLoadedMib = pssMibOf(running.pid);
     await besides(port);
-    return { coldMs, pssIdleMib, pssLoadedMib, ...loads };
+    await running.stop();
+    return { coldMs, pssIdleMib, pssLoadedMib, ...loads, others: others() };
   } finally {
     await running.stop();
   }

@@ -44,29 +44,18 @@ export const pssMibOf = (pid: number): number =>
     }
   }, 0);
 
-/** CPU time of the whole machine, and of this process with those of its children that have ended, in us. */
-interface MachineTime {
-  readonly atMs: number;
-  readonly allUs: number;
-  readonly oursUs: number;
+/** CPU time of the whole machine so far, in us. */
+function machineUs(): number {
+  const fields = (readFileSync("/proc/stat", "utf8").split("\n")[0] ?? "").split(/\s+/).slice(1);
+  return sumOf(fields, 0, 3) + sumOf(fields, 5, 7); // without idle, waiting for disks, and what a hypervisor took
 }
 
-function machineTime(): MachineTime {
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = (
-    readFileSync("/proc/stat", "utf8").split("\n")[0] ?? ""
-  )
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
-  const allUs = (user + nice + system + irq + softIrq) * tickUs;
-  return { atMs: performance.now(), allUs, oursUs: sumOf(statOf("self"), 11, 15) };
-}
-
-/** Starts to watch what other processes use; the answer, asked for when all children have ended, is in CPUs (0.1: a tenth of one). */
-export function watchOthers(): () => number {
-  const before = machineTime();
-  return () => {
-    const now = machineTime();
-    return Math.max(0, now.allUs - before.allUs - (now.oursUs - before.oursUs)) / ((now.atMs - before.atMs) * 1000);
-  };
+/**
+ * Starts to watch what processes of others use; the answer is in CPUs (0.1: a tenth of one). Ours are this process, `besidePids`, and all
+ * children that end in between: nothing else may run at either end.
+ */
+export function watchOthers(besidePids: readonly number[]): () => number {
+  const oursUs = (): number => besidePids.reduce((sum, pid) => sum + cpuUsOf(pid), sumOf(statOf("self"), 11, 15));
+  const before = { atMs: performance.now(), othersUs: machineUs() - oursUs() };
+  return () => Math.max(0, machineUs() - oursUs() - before.othersUs) / ((performance.now() - before.atMs) * 1000);
 }

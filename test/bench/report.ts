@@ -14,8 +14,6 @@ export interface Result {
   readonly commit: string;
   readonly isQuick: boolean;
   readonly effort: Effort;
-  /** CPUs that processes of others used meanwhile. */
-  readonly others: number;
   readonly directRps: number;
   readonly figures: ReadonlyMap<Target["key"], Figures>;
   readonly cacheHit: CacheHit;
@@ -25,6 +23,8 @@ export interface Result {
 interface Line {
   readonly title: string;
   readonly of: (figures: Figures) => number;
+  /** A ratio would say nothing. */
+  readonly isShare?: true;
   /** Without a server: the value itself, and what the sidecar's must be added to before the two can be compared. */
   readonly direct?: (sidecar: Figures, directRps: number) => { value: number; sidecar: number };
 }
@@ -36,8 +36,12 @@ function digits(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3 });
 }
 
-const ratio = (value: number, base: number): string =>
-  base > 0 && value > 0 ? ` (${(value / base).toFixed(value / base >= 10 ? 0 : 1)}×)` : "";
+/** In brackets; nothing where noise decides. */
+function ratio(value: number, base: number): string {
+  if (!(base > smallestBase && value > 0)) return "";
+  const times = value / base;
+  return ` (${times.toFixed(times >= 10 ? 0 : times >= 1 ? 1 : 2)}×)`;
+}
 
 const addedLine = (title: string, pick: (figures: Figures) => Added | undefined, percentile: "p50" | "p99"): Line => {
   const ms = (value: number | undefined): number => (value ?? Number.NaN) / 1000;
@@ -58,7 +62,7 @@ const lines: readonly Line[] = [
     of: (figures) => figures.rps,
     direct: (sidecar, directRps) => ({ value: directRps, sidecar: sidecar.rps }),
   },
-  { title: "its core's use meanwhile, %", of: (figures) => figures.busy * 100 },
+  { title: "its core's use meanwhile, %", of: (figures) => figures.busy * 100, isShare: true },
   addedLine(`added at ${constantRate} requests/s`, (figures) => figures.latency, "p50"),
   addedLine(`added at ${constantRate} requests/s`, (figures) => figures.latency, "p99"),
   ...streamCounts.flatMap((count): Line[] => [
@@ -72,7 +76,11 @@ const lines: readonly Line[] = [
   { title: "memory (PSS) idle, MiB", of: (figures) => figures.pssIdleMib },
   { title: "memory (PSS) after the loads, MiB", of: (figures) => figures.pssLoadedMib },
   { title: "cold start to the first proxied answer, ms", of: (figures) => figures.coldMs },
+  { title: "processes of others meanwhile, % of one CPU", of: (figures) => figures.others * 100, isShare: true },
 ];
+
+/** In no unit: a few us, a few MiB. Ratios to less say nothing. */
+const smallestBase = 0.01;
 
 const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
@@ -80,7 +88,7 @@ const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 export function figuresTable(result: Result): string {
   const sidecar = result.figures.get("sidecar");
   if (sidecar === undefined) throw new Error("the sidecar was not measured");
-  const others = targets.filter(({ key }) => key !== "sidecar");
+  const others = targets.filter(({ key }) => key !== "sidecar" && result.figures.has(key));
   const head = ["", "sidecar", ...others.map(({ title }) => title), "no proxy"];
   const body = lines.map((line) => {
     const own = line.of(sidecar);
@@ -88,7 +96,7 @@ export function figuresTable(result: Result): string {
       const figures = result.figures.get(key);
       if (figures === undefined) return "–";
       const value = line.of(figures);
-      return `${digits(value)}${line.title.endsWith("%") ? "" : ratio(own, value)}`;
+      return `${digits(value)}${line.isShare ? "" : ratio(own, value)}`;
     });
     const direct = line.direct?.(sidecar, result.directRps);
     const last = direct ? `${digits(direct.value)}${ratio(direct.sidecar, direct.value)}` : "";
@@ -115,15 +123,14 @@ export function budgetsTable(result: Result): string {
   ].join("\n");
 }
 
-const noise = ({ others, isQuick }: Result): string => {
-  const warnings = [
-    others > 0.15 ? "That is much: latencies and requests/s suffer from it; measure again on an idle machine." : "",
-    isQuick ? "**A quick run: rough figures.**" : "",
-  ];
-  return [`Other processes used ${digits(others * 100)} % of one CPU meanwhile.`, ...warnings.filter(Boolean)].join(
-    " ",
-  );
-};
+/** Above this many CPUs of others, latencies and requests/s are theirs as much as ours. */
+const othersMax = 0.15;
+
+function noise({ figures, isQuick }: Result): string {
+  const most = Math.max(...[...figures.values()].map(({ others }) => others));
+  const told = `Processes of others used up to ${digits(most * 100)} % of one CPU meanwhile${most > othersMax ? ": **too much for latencies and requests/s to be trusted; measure again on an idle machine**" : ""}.`;
+  return isQuick ? `**A quick run: rough figures.** ${told}` : told;
+}
 
 /** The page. */
 export function pageOf(result: Result): string {

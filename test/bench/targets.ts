@@ -21,6 +21,8 @@ export interface Place {
   readonly codeCacheFolder: string;
   readonly upstreamPort: number;
   readonly redisPort: number;
+  /** Processes that run throughout: provider and Redis. */
+  readonly besidePids: readonly number[];
 }
 
 /** A server that stands between client and provider. */
@@ -46,7 +48,7 @@ const nodeFlags = (file: string): string[] => {
 };
 
 /** Fills V8's code cache as the image's build does: one run that only prints help. Throws when the bundle does not run. */
-export function warmCodeCache(place: Place): void {
+export function warmCodeCache(place: Pick<Place, "nodeFile" | "sidecarFile" | "codeCacheFolder">): void {
   const env = { ...process.env, NODE_ENV: "production", NODE_COMPILE_CACHE: place.codeCacheFolder };
   const { status, stderr } = spawnSync(place.nodeFile, [...nodeFlags(place.sidecarFile), place.sidecarFile, "--help"], {
     env,

@@ -71,6 +71,28 @@ describe.each(Object.keys(leave).map((how) => ({ how })))("fault 22: a client th
     expect(lastOutcome(gateway)).toMatchObject({ outcome: "refused", sent: false });
   });
 
+  test("while its record is written never reaches the provider, and gets back what was held", async () => {
+    const before = { requests: gateway.provider.requests.length, charged: await chargedTokens(gateway) };
+    const { write } = gateway.audit;
+    let isWriting = false;
+    gateway.audit.write = async (line) => {
+      isWriting = true;
+      gateway.audit.write = write;
+      await until("the client has gone", () => raw.socket.destroyed);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return write(line);
+    };
+    const raw = await openRaw(gateway.url);
+    raw.write(callBytes({ streamed: true, body: { max_tokens: 50 } }));
+    await until("it is written", () => isWriting);
+    leave[how]?.(raw);
+    await until("it has ended", () => gateway.sidecar.gateway.running === 0);
+    await expectSettled(gateway);
+    expect(gateway.provider.requests).toHaveLength(before.requests);
+    expect(await chargedTokens(gateway)).toBe(before.charged);
+    expect(lastOutcome(gateway)).toMatchObject({ outcome: "refused", sent: false });
+  });
+
   test("in the middle of an upload that passes through ends the provider's call", async () => {
     const raw = await openRaw(gateway.url);
     const head = [

@@ -128,6 +128,7 @@ describe("fault 24: the process", () => {
     await until("the client notices", () => raw.isClosed());
     expect(raw.answers()[0]?.isWhole).toBe(false);
     await until("the provider notices", () => provider.openRequests === 0);
+    await expect(openRaw(sidegate.url)).rejects.toThrow("ECONNREFUSED"); // fault 25: nothing lets the application past
     const before = sidegate.audit();
     expect(before.records.map((record) => record.record)).toEqual(["intent", "outcome", "intent"]);
     sidegate = await startSidegate(openRoute(provider.url, { quotas: wideQuotas }), { folder: dirname(sidegate.file) });

@@ -2,11 +2,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { chargedTokens, startGuarded } from "../fixtures/bad-input.ts";
+import { chargedTokens, startGuarded, wideQuotas } from "../fixtures/bad-input.ts";
 import { type ByteProvider, startByteProvider, whole } from "../fixtures/byte-provider.ts";
-import { send } from "../fixtures/calls.ts";
+import { send, until } from "../fixtures/calls.ts";
 import { ask, bothWays, errorIn, expectFault, expectSettled, lastOutcome } from "../fixtures/fault-calls.ts";
-import type { TestGateway } from "../fixtures/sidecar.ts";
+import { openRoute, startTestGateway, type TestGateway } from "../fixtures/sidecar.ts";
 
 let gateway: TestGateway;
 let bytes: ByteProvider;
@@ -116,6 +116,7 @@ describe.each(bothWays)("fault 10: $how,", ({ streamed }) => {
     { name: "JSON that is none", body: "{]", type: "application/json" },
     { name: "two JSON values", body: "{}{}", type: "application/json" },
     { name: "a JSON text", body: '"hello"', type: "application/json" },
+    { name: "a list that is cut", body: "[1,", type: "application/json" },
     { name: "nothing of no type", body: "", type: "" },
     { name: "junk of no type", body: "hello", type: "" },
     { name: "audio", body: "ID3", type: "audio/mpeg" },
@@ -144,6 +145,59 @@ describe.each(bothWays)("fault 10: $how,", ({ streamed }) => {
     await ask(gateway, { streamed, fake: "status=500" });
     await expectSettled(gateway);
     expect(await chargedTokens(gateway)).toBe(before);
+  });
+});
+
+describe.each(bothWays)("fault 10, with a second backend, $how:", ({ streamed }) => {
+  const secret = "credentials: [{type: Secret, secretRef: {name: keys, key: main}}]";
+  const start = (second: (url: string) => string): Promise<TestGateway> =>
+    startTestGateway({
+      yaml: (url) =>
+        openRoute(url, {
+          backends: [
+            `main, type: OpenAI, endpoint: "${bytes.url}/v1"`,
+            `second, type: OpenAI, endpoint: "${second(url)}/v1"`,
+          ]
+            .map((backend) => `- {name: ${backend}, ${secret}}`)
+            .join("\n    "),
+          backendRefs: "[{name: main, priority: 0}, {name: second, priority: 1}]",
+          quotas: wideQuotas,
+        }),
+    });
+
+  test.each([429, 503])("%i is failed over, and an endless body of it is not read for long", async (status) => {
+    const two = await start((url) => url);
+    bytes.next((_request, response) => {
+      response.writeHead(status, { "content-type": "text/html" });
+      const drip = setInterval(() => response.write("<p>"), 20);
+      response.once("close", () => clearInterval(drip));
+    });
+    const answer = await ask(two, { streamed });
+    expect(answer.status).toBe(200);
+    expect(answer.headers["x-sidegate-backend"]).toBe("second");
+    await until("the first call is ended", () => bytes.openRequests === 0, 2_000);
+    await expectSettled(two);
+    await two.close();
+  });
+
+  test.each([500, 502, 504, 400])("%i is not: it may have been done, or it would be refused again", async (status) => {
+    const two = await start((url) => url);
+    bytes.next(whole("{}", {}, status));
+    expectFault(await ask(two, { streamed }), { status, code: "upstream_error", retry: status >= 500 });
+    expect(two.provider.requests).toHaveLength(0);
+    await two.close();
+  });
+
+  test("two that are overloaded are asked once each, and the last answer comes back", async () => {
+    const two = await start(() => bytes.url);
+    const before = bytes.requests.length;
+    bytes.next(whole("no", {}, 503));
+    bytes.next(whole("no", { "retry-after": "9" }, 429));
+    const answer = await ask(two, { streamed });
+    expectFault(answer, { status: 429, code: "upstream_error", retry: true });
+    expect(answer.headers["retry-after"]).toBe("9");
+    expect(bytes.requests).toHaveLength(before + 2);
+    await two.close();
   });
 });
 

@@ -98,6 +98,18 @@ export class JsonValue {
     }
   }
 
+  /** Visits the items of a list or the values of an object, without their keys, in their order; nothing for other values. */
+  eachChild<Context>(visit: (child: JsonValue, context: Context) => void, context: Context): void {
+    const { tape } = this.document;
+    const kind = tapes.kindAt(tape, this.entry);
+    if (kind > tapes.kindArray) return;
+    const keyWords = kind === tapes.kindObject ? tapes.entryWords : 0;
+    const behind = tapes.nextAt(tape, this.entry);
+    for (let at = this.entry + tapes.entryWords + keyWords; at < behind; at = tapes.nextAt(tape, at) + keyWords) {
+      visit(new JsonValue(this.document, at), context);
+    }
+  }
+
   /** The items of a list in their order; none for other values. */
   *items(): Generator<JsonValue, undefined> {
     const { tape } = this.document;

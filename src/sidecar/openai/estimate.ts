@@ -22,9 +22,12 @@ export interface InputEstimate {
 }
 
 interface Sum {
+  readonly model: ModelConfig;
   textBytes: number;
   mediaTokens: number;
   messages: number;
+  /** Depth of the value that is looked at. */
+  depth: number;
 }
 
 /** Members of a request that become part of the prompt. */
@@ -34,12 +37,18 @@ const renderedMembers = ["tools", "functions", "response_format", "text", "predi
 
 /** Estimates the input of a body; `extraText` is what we add to it (system prompt). */
 export function estimateInput(body: RequestBody, model: ModelConfig, extraText: string): InputEstimate {
-  const sum: Sum = { textBytes: Buffer.byteLength(extraText), mediaTokens: 0, messages: extraText === "" ? 0 : 1 };
+  const sum: Sum = {
+    model,
+    textBytes: Buffer.byteLength(extraText),
+    mediaTokens: 0,
+    messages: extraText === "" ? 0 : 1,
+    depth: 0,
+  };
   if (body.kind === "json") {
     const root = body.document.root;
     for (const name of promptMembers) {
       const value = root.get(name);
-      if (value) addPrompt(value, model, sum, 0);
+      if (value) addPrompt(value, sum);
     }
     for (const name of renderedMembers) sum.textBytes += root.get(name)?.byteLength ?? 0;
   }
@@ -58,31 +67,34 @@ export function estimateInput(body: RequestBody, model: ModelConfig, extraText: 
 /** Depth to which content is looked into: message, content list, part, media object. Deeper text counts as it stands. */
 const promptDepthMax = 6;
 
-function addPrompt(value: JsonValue, model: ModelConfig, sum: Sum, depth: number): void {
-  if (value.kind === "string") {
+function addPrompt(value: JsonValue, sum: Sum): void {
+  const { kind } = value;
+  if (kind === "string") {
     sum.textBytes += value.byteLength - 2;
-  } else if (value.kind === "array" && depth < promptDepthMax) {
-    // an embeddings input may be a list of token numbers: each number is one token, and its text is at least a byte
-    for (const item of value.items()) addPrompt(item, model, sum, depth + 1);
-  } else if (value.kind === "object" && depth < promptDepthMax) {
-    addObject(value, model, sum, depth);
-  } else {
-    sum.textBytes += value.byteLength;
+    return;
   }
+  if ((kind !== "array" && kind !== "object") || sum.depth >= promptDepthMax) {
+    // an embeddings input may be a list of token numbers: each number is one token, and its text is at least a byte
+    sum.textBytes += value.byteLength;
+    return;
+  }
+  if (kind === "object" && isMedia(value, sum)) return;
+  sum.depth++;
+  value.eachChild(addPrompt, sum);
+  sum.depth--;
 }
 
-function addObject(value: JsonValue, model: ModelConfig, sum: Sum, depth: number): void {
+/** Counts a message; and a part that is no text by its own measure: true when that was all. */
+function isMedia(value: JsonValue, sum: Sum): boolean {
   if (value.get("role")) sum.messages++;
   const type = value.get("type")?.string();
   if (type === "image_url" || type === "input_image") {
-    sum.mediaTokens += model.imageTokensMax;
-    return;
+    sum.mediaTokens += sum.model.imageTokensMax;
+    return true;
   }
-  if (type === "input_audio" || type === "file" || type === "input_file") {
-    // base64: 4 characters for 3 bytes; a file's text is at most its bytes
-    sum.mediaTokens +=
-      type === "input_audio" ? Math.ceil((value.byteLength * 3) / 4 / audioBytesPerToken) : value.byteLength;
-    return;
-  }
-  for (const [, member] of value.entries()) addPrompt(member, model, sum, depth + 1);
+  if (type !== "input_audio" && type !== "file" && type !== "input_file") return false;
+  // base64: 4 characters for 3 bytes; a file's text is at most its bytes
+  sum.mediaTokens +=
+    type === "input_audio" ? Math.ceil((value.byteLength * 3) / 4 / audioBytesPerToken) : value.byteLength;
+  return true;
 }

@@ -19,7 +19,7 @@ export const ruleAllows = (rule: RuleConfig, endpoint: EndpointName, model: stri
 export const authorize =
   (rules: readonly RuleConfig[]): Stage<Identified, Authorized> =>
   (next) =>
-  async (exchange) => {
+  (exchange) => {
     const name = exchange.match.endpoint.name;
     const open = rules.some((rule) => ruleAllows(rule, name, ""));
     if (!open) throw refuse("endpoint_not_allowed", name);

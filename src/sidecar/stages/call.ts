@@ -40,7 +40,7 @@ export const call = (deps: CallDeps): Handler<Admitted> => {
       random: deps.random,
     });
     const tries = Math.min(targets.length, exchange.body.kind === "raw" ? 1 : 1 + rule.retry.attempts);
-    let last: GatewayError = refuse("upstream_connect_failed", "no backend of this rule can be called");
+    let last: GatewayError | undefined;
     for (let i = 0; i < tries; i++) {
       const target = targets[i];
       if (!target) break;
@@ -53,7 +53,7 @@ export const call = (deps: CallDeps): Handler<Admitted> => {
       const mayGoOn = result.unsent || result.restMs !== undefined;
       if (!mayGoOn) break;
     }
-    throw last;
+    throw last ?? refuse("backend_unavailable", rule.name);
   };
 };
 

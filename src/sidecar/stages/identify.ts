@@ -7,5 +7,5 @@ import type { Stage } from "../stage.ts";
 export const identify =
   (identity: Identity): Stage<Accepted, Identified> =>
   (next) =>
-  async (exchange) =>
+  (exchange) =>
     next(know(exchange, { identity }));

@@ -20,7 +20,7 @@ function alsoNeeds(exchange: Shaped): EndpointName[] {
 }
 
 /** Refuses with what to add to the route. */
-export const inspect = (): Stage<Shaped, Shaped> => (next) => async (exchange) => {
+export const inspect = (): Stage<Shaped, Shaped> => (next) => (exchange) => {
   for (const need of alsoNeeds(exchange)) {
     if (!ruleAllows(exchange.rule, need, exchange.model)) throw refuse("endpoint_not_allowed", need);
   }

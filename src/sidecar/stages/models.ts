@@ -38,7 +38,7 @@ export function allowedModels(route: RouteConfig): string[] {
 export const localModels = (route: RouteConfig): Stage<Shaped, Shaped> => {
   const models = allowedModels(route);
   const list = JSON.stringify({ object: "list", data: models.map(modelObject) });
-  return (next) => async (exchange) => {
+  return (next) => (exchange) => {
     if (exchange.match.endpoint.name !== "Models") return next(exchange);
     const wanted = exchange.match.ids[0];
     if (wanted !== undefined && !models.includes(wanted)) {
@@ -50,6 +50,6 @@ export const localModels = (route: RouteConfig): Stage<Shaped, Shaped> => {
       ["x-request-id", exchange.id],
     ];
     sendWhole(exchange, 200, headers, wanted === undefined ? list : JSON.stringify(modelObject(wanted)));
-    return undefined;
+    return Promise.resolve();
   };
 };

@@ -22,7 +22,7 @@ const completionsOutputDefault = 16;
 export const shape =
   (models: Readonly<Record<string, ModelConfig>>): Stage<Authorized, Shaped> =>
   (next) =>
-  async (exchange) => {
+  (exchange) => {
     const { rule, body } = exchange;
     checkBytes(exchange);
     const model = models[exchange.model] ?? unknownModel;

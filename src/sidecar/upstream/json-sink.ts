@@ -75,10 +75,15 @@ export class JsonSink implements AnswerSink {
   }
 }
 
-const isJsonArray = (body: Buffer): boolean => {
-  const text = body.subarray(0, 64).toString("latin1").trimStart();
-  return text.startsWith("[");
-};
+/** A list at the top is nobody's answer today, but it is JSON. */
+function isJsonArray(body: Buffer): boolean {
+  if (!body.subarray(0, 64).toString("latin1").trimStart().startsWith("[")) return false;
+  try {
+    return Array.isArray(JSON.parse(body.toString("utf8")));
+  } catch {
+    return false;
+  }
+}
 
 function usageIn(bytes: Buffer): Usage | undefined {
   try {

@@ -29,7 +29,8 @@ export interface ClientSettings {
 export interface Client {
   isReady(): boolean;
   /** Writes at the end of this turn of the event loop, together with everything else of the turn. */
-  send(command: Command): void;
+  /** `isLazy`: it may wait a little for others to leave with. */
+  send(command: Command, isLazy: boolean): void;
   /** The nodes that take writes. */
   masters(): readonly Redis[];
   /** Drops the connection, if there is one, and makes a new one. */
@@ -62,6 +63,9 @@ const sharedOptions = ({ target, connectTimeoutMs, tlsCa, password }: ClientSett
   reconnectOnError: (error) => error.message.startsWith("READONLY"),
 });
 
+/** How long a lazy command may wait for others to share their write with, in ms. */
+const lazyMsMax = 1;
+
 const openSingle = (settings: ClientSettings): Client => {
   const { target, random } = settings;
   const [first] = target.hosts;
@@ -88,16 +92,24 @@ const openSingle = (settings: ClientSettings): Client => {
 
   // Corked, all commands of a turn leave in one write: one system call, one packet, one round trip.
   let corked: Pick<Socket, "uncork"> | undefined;
+  let linger: NodeJS.Timeout | undefined;
+  let leavesSoon = false;
   const uncork = (): void => {
+    clearTimeout(linger);
+    leavesSoon = false;
     corked?.uncork();
     corked = undefined;
   };
   return {
     isReady: () => client.status === "ready",
-    send: (command) => {
+    send: (command, isLazy) => {
       if (corked === undefined && client.status === "ready") {
         client.stream.cork();
         corked = client.stream;
+        if (isLazy) linger = setTimeout(uncork, lazyMsMax);
+      }
+      if (!isLazy && !leavesSoon) {
+        leavesSoon = true;
         setImmediate(uncork);
       }
       client.sendCommand(command);

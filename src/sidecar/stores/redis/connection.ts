@@ -103,14 +103,13 @@ export class Connection {
     this.#recovered.push(listener);
   }
 
-  /** The reply as it came: numbers, Buffers, arrays, null. Throws StoreUnavailable; its `cause` is the error reply, if one came. */
-  send(name: string, args: (string | Buffer)[]): Promise<unknown> {
+  /**
+   * The reply as it came: numbers, Buffers, arrays, null. A lazy command may wait up to 1 ms for others to leave with, and never
+   * falls behind one that was sent after it. Throws StoreUnavailable; its `cause` is the error reply, if one came. */
+  send(name: string, args: (string | Buffer)[], options: { isLazy?: boolean } = {}): Promise<unknown> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    return this.#exchange(name, args).then((reply) => {
-      this.#breaker.succeeded();
-      return reply;
-    });
+    return this.#exchange(name, args, options.isLazy ?? false);
   }
 
   /** INFO's section `memory` of each node that takes writes. Throws StoreUnavailable. */
@@ -122,7 +121,7 @@ export class Connection {
     } catch (cause) {
       throw new StoreUnavailable("Redis does not tell about its memory", { cause, maybeDone: false });
     } finally {
-      pending.isDone = true;
+      pending.done();
     }
   }
 
@@ -147,7 +146,7 @@ export class Connection {
     return new StoreUnavailable("Redis is not connected", { maybeDone: false });
   }
 
-  #exchange(name: string, args: (string | Buffer)[]): Promise<unknown> {
+  #exchange(name: string, args: (string | Buffer)[], isLazy: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
@@ -160,18 +159,19 @@ export class Connection {
         (reply) => {
           this.#lastReplyMs = this.#clock.monotonicMs();
           if (pending.isDone) return;
-          pending.isDone = true;
+          pending.done();
           this.#underWay--;
+          this.#breaker.succeeded();
           resolve(reply);
         },
         (cause: unknown) => {
           if (pending.isDone) return;
-          pending.isDone = true;
+          pending.done();
           this.#underWay--;
           reject(this.#failed(cause));
         },
       );
-      this.#client.send(command);
+      this.#client.send(command, isLazy);
     });
   }
 
@@ -228,7 +228,7 @@ export class Connection {
     this.#probeLater();
     if (this.#client.isReady()) {
       try {
-        await this.#exchange("ping", []);
+        await this.#exchange("ping", [], false);
         this.#breaker.probed();
         return;
       } catch {

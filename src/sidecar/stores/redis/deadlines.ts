@@ -1,11 +1,26 @@
 import type { Clock } from "../../../base/clock.ts";
 
 /** One command under way. */
-export interface Pending {
-  /** Set by whoever ends it first. */
-  isDone: boolean;
+export class Pending {
+  /** Whether it was answered, or has expired. */
+  isDone = false;
   readonly dueMs: number;
-  readonly expire: () => void;
+  #expire: (() => void) | undefined;
+  constructor(dueMs: number, expire: () => void) {
+    this.dueMs = dueMs;
+    this.#expire = expire;
+  }
+  /** Ends it, and lets go of the command at once: the queue keeps ended ones for as long as the timeout. */
+  done(): void {
+    this.isDone = true;
+    this.#expire = undefined;
+  }
+  /** Ends it as too late. */
+  expire(): void {
+    const expire = this.#expire;
+    this.done();
+    expire?.();
+  }
 }
 
 /**
@@ -25,7 +40,7 @@ export class Deadlines {
 
   /** Calls `expire` after the timeout unless `isDone` was set before. */
   add(expire: () => void): Pending {
-    const pending = { isDone: false, dueMs: this.#clock.monotonicMs() + this.#timeoutMs, expire };
+    const pending = new Pending(this.#clock.monotonicMs() + this.#timeoutMs, expire);
     this.#queue.push(pending);
     if (this.#timer === undefined) this.#arm(this.#timeoutMs);
     return pending;
@@ -49,9 +64,6 @@ export class Deadlines {
     this.#queue = this.#queue.slice(next);
     const first = this.#queue[0];
     if (first !== undefined) this.#arm(first.dueMs - nowMs);
-    for (const pending of due) {
-      pending.isDone = true;
-      pending.expire();
-    }
+    for (const pending of due) pending.expire();
   }
 }

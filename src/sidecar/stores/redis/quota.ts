@@ -79,7 +79,7 @@ export class RedisQuotaStore implements QuotaStore {
   async settle(settlement: Settlement): Promise<boolean> {
     checkNames(settlement.namespace, settlement.holdId);
     checkAmounts(settlement.amounts);
-    const reply = numberOf(await this.#scripts.run(settleCall(settlement)));
+    const reply = numberOf(await this.#scripts.run(settleCall(settlement), { isLazy: true }));
     assert(reply >= 0, "a settlement has one amount for each claim");
     return reply === 1;
   }

@@ -15,13 +15,15 @@ export class ScriptRunner {
   }
 
   /** The script's reply. Throws StoreUnavailable. */
-  async run({ script, keys, args }: ScriptCall): Promise<unknown> {
+  run({ script, keys, args }: ScriptCall, options: { isLazy?: boolean } = {}): Promise<unknown> {
     const words = [String(keys.length), ...keys, ...args];
-    try {
-      return await this.#connection.send("evalsha", [this.#digest(script), ...words]);
-    } catch (fault) {
+    return this.#connection.send("evalsha", [this.#digest(script), ...words], options).catch((fault: unknown) => {
       if (!isNoScript(fault)) throw fault;
-    }
+      return this.#runWithText(script, words);
+    });
+  }
+
+  #runWithText(script: ScriptName, words: string[]): Promise<unknown> {
     // EVAL runs it and keeps it under its digest; unlike SCRIPT LOAD it finds the right node of a Cluster by its keys.
     return this.#connection.send("eval", [luaSources[script], ...words]);
   }
