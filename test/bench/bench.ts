@@ -29,13 +29,18 @@ async function prepare(folder: string): Promise<{ place: Place; beside: Running[
   warmCodeCache(bundle);
   writeBodies(folder);
   const [upstreamPort, redisPort] = [await freePort(), await freePort()];
+  const auditFile = `/var/tmp/sidegate-bench-${process.pid}.jsonl`; // /tmp may be memory
+  process.once("exit", () => rmSync(auditFile, { force: true }));
   const logFile = join(folder, "beside.log");
   const redis = ["redis-server", "--bind", "127.0.0.1", "--port", String(redisPort), "--save", "", "--dir", folder];
   const upstream = [process.execPath, join(import.meta.dirname, "upstream.ts"), String(upstreamPort)];
   const beside = [start("load", redis, { logFile }), start("load", upstream, { logFile })];
   await waitForPort(redisPort, "Redis");
   await waitForPort(upstreamPort, "the provider");
-  return { place: { folder, ...bundle, upstreamPort, redisPort, besidePids: beside.map(({ pid }) => pid) }, beside };
+  return {
+    place: { folder, auditFile, ...bundle, upstreamPort, redisPort, besidePids: beside.map(({ pid }) => pid) },
+    beside,
+  };
 }
 
 /** Once more: on a machine that others use, a run is lost now and then. */

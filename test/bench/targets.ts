@@ -15,6 +15,8 @@ export interface Place {
   readonly folder: string;
   /** Node for the servers that are measured; a copy, so that its pages are theirs alone. */
   readonly nodeFile: string;
+  /** Audit records of the target that flushes them; on a disk, and with no dot before a folder's name, as a route asks. */
+  readonly auditFile: string;
   /** The bundle that is measured. */
   readonly sidecarFile: string;
   /** V8's code cache of the bundle, made as the image makes it. */
@@ -144,6 +146,6 @@ export const targets: readonly Target[] = [
     title: "sidecar, audit on disk",
     does: "as sidecar, but each group of audit records goes to a file and ends with fdatasync",
     version: () => `Node ${process.version}`,
-    start: (port, place) => startSidecar(port, place, join(place.folder, "audit-file.jsonl")),
+    start: (port, place) => startSidecar(port, place, place.auditFile),
   },
 ];
