@@ -3,18 +3,22 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type CacheHit, measureCacheHit } from "./cache-hit.ts";
 import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
 import { type Effort, type Figures, measureTarget } from "./measure.ts";
+import { watchOthers } from "./proc.ts";
 import { freePort, type Running, start, waitForPort } from "./processes.ts";
 import { budgetsTable, figuresTable, pageOf, type Result } from "./report.ts";
 import { type Place, type Target, targets, warmCodeCache } from "./targets.ts";
 import { prepareTools } from "./tools.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const full: Effort = { coldStarts: 3, warmUp: 6, load: 6, direct: 3, rest: 1.5 };
+const full: Effort = { coldStarts: 3, warmUp: 8, load: 6, direct: 3, rest: 1.5 };
 const quick: Effort = { coldStarts: 1, warmUp: 2, load: 2, direct: 1, rest: 0.5 };
+/** CPUs that others may use when a server's turn comes. */
+const quietMax = 0.1;
 /** Left out of a quick run. */
 const onlyFull: readonly Target["key"][] = ["sidecar-file"];
 
@@ -43,20 +47,31 @@ async function prepare(folder: string): Promise<{ place: Place; beside: Running[
   };
 }
 
+/** Waits until others leave the machine alone, at most so many seconds; answers what they use, in CPUs. */
+async function quiet(besidePids: readonly number[], secondsMax: number): Promise<number> {
+  for (const startedMs = performance.now(); ; ) {
+    const others = watchOthers(besidePids);
+    await sleep(1000);
+    const used = others();
+    if (used < quietMax || performance.now() - startedMs > secondsMax * 1000) return used;
+  }
+}
+
 /** Once more: on a machine that others use, a run is lost now and then. */
 function retried(target: Target, fault: unknown, measure: () => Promise<Figures>): Promise<Figures> {
   console.error(`${target.title}: ${fault instanceof Error ? fault.message : String(fault)}; once more`);
   return measure();
 }
 
-async function measureAll(place: Place, effort: Effort, chosen: readonly Target[]) {
+async function measureAll(place: Place, effort: Effort, chosen: readonly Target[], isQuick: boolean) {
   const figures = new Map<Target["key"], Figures>();
   await streamsOf(chatUrl(place.upstreamPort), place.folder, 20, 1); // warms the provider
   await throughputOf(chatUrl(place.upstreamPort), place.folder, 1);
   const direct = await throughputOf(chatUrl(place.upstreamPort), place.folder, effort.direct);
   let cacheHit: CacheHit | undefined;
   for (const target of chosen) {
-    console.error(`measuring: ${target.title}`);
+    const others = await quiet(place.besidePids, isQuick ? 5 : 20);
+    console.error(`measuring: ${target.title} (processes of others: ${Math.round(others * 100)} % of a CPU)`);
     const besides = async (port: number): Promise<void> => {
       if (target.key === "sidecar") cacheHit = await measureCacheHit(port, place, effort.load);
     };
@@ -76,7 +91,7 @@ async function main(isQuick: boolean, outFile: string): Promise<void> {
   mkdirSync(join(root, ".cache"), { recursive: true });
   const folder = mkdtempSync(join(root, ".cache/bench-"));
   const { place, beside } = await prepare(folder);
-  const measured = await measureAll(place, effort, chosen);
+  const measured = await measureAll(place, effort, chosen, isQuick);
   await Promise.all(beside.map((each) => each.stop()));
   const commit = spawnSync("git", ["-C", root, "describe", "--always", "--dirty"], { encoding: "utf8" }).stdout.trim();
   const date = new Date().toISOString().slice(0, 10);

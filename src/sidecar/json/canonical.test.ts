@@ -25,6 +25,7 @@ test.each<[name: string, text: string, want: string]>([
     '"\\u0041\\/\\u000a\\n\\u001F\\u0022\\"\\u005c\\\\\\u00e9\\ud83d\\ude00"',
     '"A/\\n\\n\\u001f\\"\\"\\\\\\\\é😀"',
   ],
+  ["the first and the last surrogate pair are letters", '"\\ud800\\udc00\\uDBFF\\uDFFF"', '"\u{10000}\u{10ffff}"'],
   ["lone surrogates stay escapes", '"\\uD83D|\\uDE00"', '"\\ud83d|\\ude00"'],
   ["DEL and separators stand as they are", '"\\u007f\\u2028"', '"\u007f\u2028"'],
   ["strings in lists and literals", '["a",true,false,null]', '["a",true,false,null]'],
@@ -52,6 +53,21 @@ test("members are left out at the top alone", () => {
 test("long strings and many small values come whole, in pieces", () => {
   const text = `{"a":"${"x".repeat(10_000)}\\u00e9${"y".repeat(3000)}","b":[${"1.0,".repeat(5000)}1]}`;
   expect(canonical(text)).toBe(`{"a":"${"x".repeat(10_000)}é${"y".repeat(3000)}","b":[${"1,".repeat(5000)}1]}`);
+});
+
+test.each([1, 7, 48, 49, 600, 1022, 1023, 1024, 5000])(
+  "strings of %d letters come whole wherever a piece ends",
+  (length) => {
+    const strings = Array.from({ length: 300 }, (_, i) => String.fromCharCode(97 + (i % 26)).repeat(length));
+    expect(canonical(JSON.stringify(strings, null, 1))).toBe(JSON.stringify(strings));
+    const escaped = strings.map((text) => `"${text}\\u00e9\\ud83d\\ude00\\u0000"`);
+    expect(canonical(`[${escaped}]`)).toBe(JSON.stringify(strings.map((text) => `${text}é😀\0`)));
+  },
+);
+
+test.each([0, 1, 2, 3])("a run of escapes comes whole, shifted by %d bytes", (shift) => {
+  const shifted = "x".repeat(shift);
+  expect(canonical(`"${shifted}${"\\ud83d\\ude00".repeat(3000)}"`)).toBe(`"${shifted}${"😀".repeat(3000)}"`);
 });
 
 test("the digest is that of the canonical bytes", () => {

@@ -1,8 +1,7 @@
 /** The decimal value of a JSON number's text, compared without rounding. */
 
-/** A number as sign, significant digits (no zeros at either end; "" is zero) and the power of ten of the digit before the point. */
+/** A number's magnitude as significant digits (no zeros at either end; "" is zero) and the power of ten of the digit before the point. */
 interface Decimal {
-  readonly isNegative: boolean;
   readonly digits: string;
   /** With digits d1 d2 d3 the value is 0.d1d2d3 times ten to this; NaN for zero. */
   readonly exponent: number;
@@ -24,9 +23,8 @@ export function canonicalNumber(token: string): string {
 }
 
 function decimalOf(text: string): Decimal {
-  const isNegative = text.startsWith("-");
   const mark = text.search(/[eE]/);
-  const mantissa = text.slice(isNegative ? 1 : 0, mark < 0 ? text.length : mark);
+  const mantissa = text.slice(text.startsWith("-") ? 1 : 0, mark < 0 ? text.length : mark);
   const point = mantissa.indexOf(".");
   const whole = point < 0 ? mantissa : mantissa.slice(0, point);
   const all = point < 0 ? mantissa : whole + mantissa.slice(point + 1);
@@ -37,12 +35,9 @@ function decimalOf(text: string): Decimal {
   const digits = all.slice(first, last);
   // an exponent beyond 2^53 is not exact, but then the double is 0 or infinite, and no digits can be the same
   const power = mark < 0 ? 0 : Number(text.slice(mark + 1));
-  return {
-    isNegative: isNegative && digits !== "",
-    digits,
-    exponent: digits === "" ? Number.NaN : whole.length - first + power,
-  };
+  return { digits, exponent: digits === "" ? Number.NaN : whole.length - first + power };
 }
 
+/** Their signs are the same: one is the other's double. */
 const isSame = (a: Decimal, b: Decimal): boolean =>
-  a.digits === b.digits && a.isNegative === b.isNegative && (a.digits === "" || a.exponent === b.exponent);
+  a.digits === b.digits && (a.digits === "" || a.exponent === b.exponent);

@@ -138,6 +138,11 @@ export const headerForms: readonly FormRow[] = [
     disposition('form-data; filename="a\\"; name="model"; x="'),
     "bad_disposition",
   ),
+  row(
+    "a backslash that may end a value or not",
+    disposition('form-data; filename="a\\"; name="model"'),
+    "bad_disposition",
+  ),
   row("a quote that does not close", disposition('form-data; name="model'), "bad_disposition"),
   row("something behind a quote", disposition('form-data; name="model"x'), "bad_disposition"),
   row("blanks around the equals sign", disposition('form-data; name = "model"'), "bad_disposition"),
