@@ -22,7 +22,7 @@ const bundles: readonly Bundle[] = [
   {
     name: "sidecar",
     nodeFlags: [
-      "--max-semi-space-size=1", // MiB; small young generation: about 75 MB idle instead of 100, at the same speed
+      "--max-semi-space-size=4", // MiB; a young generation that holds the requests under way: 1 MiB costs a third more CPU, 16 MiB 30 MB more
       "--max-old-space-size=48", // MiB; a ceiling per pod
       "--max-http-header-size=65536", // bytes; our own limit answers with an error body before this one cuts
       "--disable-proto=delete", // JSON from outside cannot reach prototypes

@@ -31,16 +31,17 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
     omit: omitted,
     update: (chunk) => canonical.push(Buffer.from(chunk)), // the writer uses its chunk again
   });
-  const name = seal.nameOf([
+  const { headers } = exchange.request;
+  const names = [
     partitionOf(exchange, route, cache.partition),
     `${route.namespace}/${route.name}/${exchange.rule.name}`,
     route.policyVersion,
     match.endpoint.path,
     exchange.model,
-    ...headersInName.map((header) => String(exchange.request.headers[header] ?? "")),
     exchange.query,
-    Buffer.concat(canonical),
-  ]);
+  ];
+  for (const header of headersInName) names.push(String(headers[header] ?? ""));
+  const name = seal.nameOf(names, Buffer.concat(canonical));
   return { name, ttlMs: cache.ttlMs, control };
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CacheSeal } from "./seal.ts";
@@ -44,15 +44,20 @@ describe("a sealed answer", () => {
     expect(new CacheSeal([key("new"), old]).open("n", sealed)?.bytes).toEqual(answer.bytes);
   });
 
-  test("has a name that differs by every part, wherever the parts are cut", () => {
+  test("has a name that differs by every name and by the content, wherever they are cut", () => {
     const seal = new CacheSeal([key("a")]);
-    const names = [
-      ["a", "b"],
-      ["ab", ""],
-      ["", "ab"],
-      ["a", "b", ""],
-      ["b", "a"],
-    ].map((parts) => seal.nameOf(parts));
+    const lists = [["a", "b"], ["ab", ""], ["", "ab"], ["a", "b", ""], ["b", "a"], ["1:a", "b"], ["a1:b"]];
+    const names = lists.flatMap((list) => [seal.nameOf(list, Buffer.from("x")), seal.nameOf(list, Buffer.from("y"))]);
     expect(new Set(names).size).toBe(names.length);
+  });
+
+  test("has the name that HMAC-SHA-256 gives", () => {
+    const secret = randomBytes(32);
+    const derived = Buffer.from(hkdfSync("sha256", secret, "sidegate", "cache-name", 32));
+    const name = new CacheSeal([{ id: "k", secret: secret.toString("base64") }]).nameOf(
+      ["ab", "c"],
+      Buffer.from("content"),
+    );
+    expect(name).toBe(`k.${createHmac("sha256", derived).update("2:ab1:ccontent").digest("base64url")}`);
   });
 });

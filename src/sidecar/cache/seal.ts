@@ -1,5 +1,6 @@
 /** Cached answers leave the sidecar sealed (AES-256-GCM): reading Redis discloses nothing, writing to it plants nothing. */
 import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from "node:crypto";
+import { assert } from "../../base/assert.ts";
 import type { SidecarConfig } from "../../config/contract.ts";
 import type { Usage } from "../openai/usage.ts";
 
@@ -16,7 +17,7 @@ export interface CachedAnswer {
 interface DerivedKeys {
   readonly id: string;
   readonly seal: Buffer;
-  readonly name: Buffer;
+  readonly name: MacKey;
 }
 
 const entryVersion = 1;
@@ -28,25 +29,32 @@ const derive = (secret: string, purpose: string): Buffer =>
 
 /** Bytes of a block of SHA-256. */
 const blockBytes = 64;
-const separator = Buffer.from([0]);
+
+/** A key made ready for HMAC (RFC 2104): the two blocks that go before. */
+interface MacKey {
+  readonly inner: Buffer;
+  readonly outer: Buffer;
+}
+
+function macKeyOf(key: Buffer): MacKey {
+  const inner = Buffer.alloc(blockBytes, 0x36);
+  const outer = Buffer.alloc(blockBytes, 0x5c);
+  for (const [i, byte] of key.entries()) {
+    inner[i] = 0x36 ^ byte;
+    outer[i] = 0x5c ^ byte;
+  }
+  return { inner, outer };
+}
 
 /**
- * HMAC-SHA-256 (RFC 2104) over the parts, each with its length before it, in base64url. Two one-shot hashes: Node's streaming
- * Hmac costs four times as much for what is a few hundred bytes.
+ * HMAC-SHA-256 of names and content in base64url; the length of each name stands before it, so that no two lists are spelt alike.
+ * Two one-shot hashes: Node's streaming Hmac costs four times as much for a few hundred bytes.
  */
-function macOf(key: Buffer, parts: readonly (string | Buffer)[]): string {
-  const inner: Buffer[] = [Buffer.alloc(blockBytes, 0x36)];
-  const outer = Buffer.alloc(blockBytes, 0x5c);
-  const pad = inner[0] ?? outer;
-  for (let i = 0; i < key.length; i++) {
-    pad[i] = 0x36 ^ (key[i] ?? 0);
-    outer[i] = 0x5c ^ (key[i] ?? 0);
-  }
-  for (const part of parts) {
-    const bytes = typeof part === "string" ? Buffer.from(part) : part;
-    inner.push(Buffer.from(String(bytes.length)), separator, bytes);
-  }
-  return hash("sha256", Buffer.concat([outer, hash("sha256", Buffer.concat(inner), "buffer")]), "base64url");
+function macOf(key: MacKey, names: readonly string[], content: Buffer): string {
+  let text = "";
+  for (const name of names) text += `${name.length}:${name}`;
+  const digest = hash("sha256", Buffer.concat([key.inner, Buffer.from(text), content]), "buffer");
+  return hash("sha256", Buffer.concat([key.outer, digest]), "base64url");
 }
 
 /** Seals, opens and names entries with the namespace's keys; the newest key seals, all of them open. */
@@ -56,14 +64,15 @@ export class CacheSeal {
     this.#keys = keys.map(({ id, secret }) => ({
       id,
       seal: derive(secret, "cache-seal"),
-      name: derive(secret, "cache-name"),
+      name: macKeyOf(derive(secret, "cache-name")),
     }));
   }
 
   /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. */
-  nameOf(parts: readonly (string | Buffer)[]): string {
-    const key = this.#keys[0];
-    return `${key?.id}.${macOf(key?.name ?? Buffer.alloc(0), parts)}`;
+  nameOf(names: readonly string[], content: Buffer): string {
+    const [key] = this.#keys;
+    assert(key, "a namespace has at least one key");
+    return `${key.id}.${macOf(key.name, names, content)}`;
   }
 
   seal(name: string, answer: CachedAnswer): Buffer {
