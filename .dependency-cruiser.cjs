@@ -19,7 +19,6 @@ const layers = {
 const homes = {
   ioredis: "^src/sidecar/stores/redis/",
   undici: "^src/sidecar/upstream/",
-  fastify: "^src/sidecar/(server|admin)",
   "prom-client": "^src/(sidecar/metrics\\.ts|base/)",
   pino: "^src/base/log\\.ts",
   yaml: "^(src/resources/|src/cli/|cmd/generate)",

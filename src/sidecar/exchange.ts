@@ -54,6 +54,8 @@ export interface CallFacts {
   sent: boolean;
   firstByteMs?: number;
   upstreamStatus?: number;
+  /** The quota store was away and every quota that applied allows that. */
+  isUnenforced: boolean;
 }
 
 /** client: it closed the connection. stalled: it stopped reading. drain: the sidecar's grace period is over. */
@@ -147,6 +149,7 @@ export class Exchange implements Received {
   readonly call: CallFacts = {
     attempts: 0,
     sent: false,
+    isUnenforced: false,
     backend: undefined,
     backendType: undefined,
     upstreamModel: undefined,

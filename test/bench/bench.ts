@@ -1,7 +1,7 @@
 // Measures the sidecar beside other proxies in one run and writes docs/benchmarks.md. Shows figures and judges none; fails when it
 // cannot measure. usage: node test/bench/bench.ts [--quick] [--out FILE]
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -9,7 +9,7 @@ import { type CacheHit, measureCacheHit } from "./cache-hit.ts";
 import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
 import { type Effort, type Figures, measureTarget } from "./measure.ts";
 import { watchOthers } from "./proc.ts";
-import { freePort, type Running, start, waitForPort } from "./processes.ts";
+import { atOnce, freePort, type Running, start, waitForPort } from "./processes.ts";
 import { budgetsTable, figuresTable, pageOf, type Result } from "./report.ts";
 import { type Place, type Target, targets, warmCodeCache } from "./targets.ts";
 import { prepareTools } from "./tools.ts";
@@ -21,6 +21,8 @@ const quick: Effort = { coldStarts: 1, warmUp: 2, load: 2, direct: 1, rest: 0.5 
 const quietMax = 0.1;
 /** Left out of a quick run. */
 const onlyFull: readonly Target["key"][] = ["sidecar-file"];
+
+const messageOf = (fault: unknown): string => (fault instanceof Error ? fault.message : String(fault));
 
 /** What the servers need before they start: a bundle of this very source, Node, the code cache, provider and Redis. */
 async function prepare(folder: string): Promise<{ place: Place; beside: Running[] }> {
@@ -35,16 +37,20 @@ async function prepare(folder: string): Promise<{ place: Place; beside: Running[
   const [upstreamPort, redisPort] = [await freePort(), await freePort()];
   const auditFile = `/var/tmp/sidegate-bench-${process.pid}.jsonl`; // /tmp may be memory
   process.once("exit", () => rmSync(auditFile, { force: true }));
+  const stdoutPipe = join(folder, "stdout");
+  if (spawnSync("mkfifo", [stdoutPipe]).status !== 0) throw new Error(`no pipe can be made: ${stdoutPipe}`);
+  openSync(stdoutPipe, "r+"); // held open, so that its reader outlives each server
   const logFile = join(folder, "beside.log");
   const redis = ["redis-server", "--bind", "127.0.0.1", "--port", String(redisPort), "--save", "", "--dir", folder];
-  const upstream = [process.execPath, join(import.meta.dirname, "upstream.ts"), String(upstreamPort)];
-  const beside = [start("load", redis, { logFile }), start("load", upstream, { logFile })];
+  const beside = [
+    start("load", [...atOnce, ...redis], { logFile }),
+    start("load", [process.execPath, join(import.meta.dirname, "upstream.ts"), String(upstreamPort)], { logFile }),
+    start("load", ["cat", stdoutPipe], { logFile, outFile: "/dev/null" }),
+  ];
   await waitForPort(redisPort, "Redis");
   await waitForPort(upstreamPort, "the provider");
-  return {
-    place: { folder, auditFile, ...bundle, upstreamPort, redisPort, besidePids: beside.map(({ pid }) => pid) },
-    beside,
-  };
+  const besidePids = beside.map(({ pid }) => pid);
+  return { place: { folder, stdoutPipe, auditFile, ...bundle, upstreamPort, redisPort, besidePids }, beside };
 }
 
 /** Waits until others leave the machine alone, at most so many seconds; answers what they use, in CPUs. */
@@ -57,10 +63,16 @@ async function quiet(besidePids: readonly number[], secondsMax: number): Promise
   }
 }
 
-/** Once more: on a machine that others use, a run is lost now and then. */
-function retried(target: Target, fault: unknown, measure: () => Promise<Figures>): Promise<Figures> {
-  console.error(`${target.title}: ${fault instanceof Error ? fault.message : String(fault)}; once more`);
-  return measure();
+/** Twice at most: on a machine that others use, a run is lost now and then. Undefined: it could not be measured. */
+async function measureOnce(target: Target, measure: () => Promise<Figures>): Promise<Figures | undefined> {
+  for (const isLast of [false, true]) {
+    try {
+      return await measure();
+    } catch (fault) {
+      console.error(`${target.title}: ${messageOf(fault)}; ${isLast ? "not measured" : "once more"}`);
+    }
+  }
+  return undefined;
 }
 
 async function measureAll(place: Place, effort: Effort, chosen: readonly Target[], isQuick: boolean) {
@@ -75,14 +87,15 @@ async function measureAll(place: Place, effort: Effort, chosen: readonly Target[
     const besides = async (port: number): Promise<void> => {
       if (target.key === "sidecar") cacheHit = await measureCacheHit(port, place, effort.load);
     };
-    const measure = () => measureTarget(target, place, effort, besides);
-    figures.set(target.key, await measure().catch((fault: unknown) => retried(target, fault, measure)));
+    const seen = await measureOnce(target, () => measureTarget(target, place, effort, besides));
+    if (seen !== undefined) figures.set(target.key, seen);
   }
-  if (cacheHit === undefined) throw new Error("the cache was not measured");
+  if (cacheHit === undefined) throw new Error("the sidecar was not measured");
   return { figures, cacheHit, directRps: direct.requests / direct.seconds };
 }
 
-async function main(isQuick: boolean, outFile: string): Promise<void> {
+/** Answers whether all that is installed was measured. */
+async function main(isQuick: boolean, outFile: string): Promise<boolean> {
   const missing = prepareTools();
   const chosen = targets.filter(
     ({ key, program }) => !(isQuick && onlyFull.includes(key)) && !(program !== undefined && missing.includes(program)),
@@ -98,7 +111,9 @@ async function main(isQuick: boolean, outFile: string): Promise<void> {
   const result: Result = { date, commit: commit || "unknown", isQuick, effort, ...measured };
   writeFileSync(outFile, pageOf(result));
   console.log(`${figuresTable(result)}\n\n${budgetsTable(result)}\n\nwrote ${outFile}`);
-  rmSync(folder, { recursive: true }); // a run that failed leaves it, for its logs
+  if (result.figures.size < chosen.length) return false; // leaves the folder, for its logs
+  rmSync(folder, { recursive: true });
+  return true;
 }
 
 const { values } = parseArgs({
@@ -109,8 +124,8 @@ const { values } = parseArgs({
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 try {
-  await main(values.quick, resolve(values.out));
+  process.exit((await main(values.quick, resolve(values.out))) ? 0 : 1);
 } catch (fault) {
-  console.error(`bench: ${fault instanceof Error ? fault.message : String(fault)}`);
+  console.error(`bench: ${messageOf(fault)}`);
   process.exit(1); // ends the processes that still run
 }

@@ -4,7 +4,7 @@ import { type Budget, budgetsOf, isMet } from "./budgets.ts";
 import type { CacheHit } from "./cache-hit.ts";
 import { connections, constantRate, streamCounts } from "./loads.ts";
 import type { Added, Effort, Figures } from "./measure.ts";
-import { cpus, isBound } from "./processes.ts";
+import { atOnce, cpus, isBound } from "./processes.ts";
 import { type Target, targets } from "./targets.ts";
 import { versionOf } from "./tools.ts";
 
@@ -137,7 +137,7 @@ export function pageOf(result: Result): string {
   const { effort, cacheHit } = result;
   const machine = `${availableParallelism()} CPUs, ${machineCpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
   const place = isBound
-    ? `the server alone on CPU ${cpus.server}; load, provider and Redis on CPU ${cpus.load}`
+    ? `the server alone on CPU ${cpus.server}; load, provider and Redis on CPU ${cpus.load}${atOnce.length > 0 ? ", Redis before the others" : ""}`
     : "nothing is bound to a CPU: servers and load disturb each other";
   const tools = [
     versionOf(["redis-server", "--version"]).split(" ").slice(0, 3).join(" "),
@@ -166,7 +166,7 @@ ${figuresTable(result)}
 An answer from the exact cache takes ${digits(cacheHit.hit.p50 / 1000)} ms (p50, ${constantRate} requests/s); a bare GET of the same entry ${digits(cacheHit.bareGet.p50 / 1000)} ms.
 
 ${measured.map((target) => `- ${target.title} (${target.version()}): ${target.does}`).join("\n")}
-${missing.map((target) => `- ${target.title}: not measured${result.isQuick ? " in a quick run" : ""}${target.program ? ", or not installed" : ""}`).join("\n")}
+${missing.map((target) => `- ${target.title}: not measured${target.program === undefined ? "" : " (is it installed?)"}`).join("\n")}
 
 ## The sidecar's first budgets
 

@@ -28,8 +28,12 @@ function windowText(limit: LimitConfig): string {
 /** A concurrency limit frees when any request ends: nobody knows when, so the client is told to ask again soon, in ms. */
 const concurrencyRetryMs = 1_000;
 
-/** The refusal for the claim that has to wait longest. */
-export function quotaRefusal(planned: readonly PlannedClaim[], result: ReserveResult): GatewayError {
+/** The refusal for the claim that has to wait longest. `outputTokensMin`: the least output that was asked for. */
+export function quotaRefusal(
+  planned: readonly PlannedClaim[],
+  result: ReserveResult,
+  outputTokensMin: number,
+): GatewayError {
   let worst: { claim: PlannedClaim; state: ClaimState } | undefined;
   for (const [i, claim] of planned.entries()) {
     const state = result.claims[i];
@@ -39,7 +43,7 @@ export function quotaRefusal(planned: readonly PlannedClaim[], result: ReserveRe
   if (!worst) return new GatewayError("rate_limit_exceeded", ["a quota refused"], { retryAfterMs: 1000 });
   const { claim, state } = worst;
   const { quota, limit, subject } = claim;
-  const amount = claim.claim.amount;
+  const amount = Math.ceil(claim.claim.amount + (claim.claim.perOutput ?? 0) * outputTokensMin);
   const head = `quota ${quota.namespace}/${quota.name}, limit ${limit.name} (${amountText(limit, claim.claim.max)}${windowText(limit)}) for ${subject}`;
   const figures = `used ${amountText(limit, state.used)}, this request needs at least ${amountText(limit, amount)}`;
   if (!Number.isFinite(state.retryAfterMs))

@@ -48,7 +48,7 @@ export const admit =
     const reserving = planned.length === 0 ? undefined : reserve(deps, exchange, planned);
     const looking = plan?.control.lookUp === true ? lookUp(deps, plan, exchange) : undefined;
     const [result, found] = await Promise.all([reserving, looking]);
-    if (result && !result.admitted) throw refused(deps, planned, result);
+    if (result && !result.admitted) throw refused(deps, exchange, planned, result);
     if (result) {
       holdUntilEnd(deps, exchange, planned, result, model);
       exchange.answerHeaders.push(...rateLimitHeaders(planned, result));
@@ -69,6 +69,14 @@ function checkPrices(planned: readonly PlannedClaim[], exchange: Shaped, model: 
   }
 }
 
+/** The least output that a hold must cover, in tokens. */
+function outputMinOf({ estimate }: Shaped, planned: readonly PlannedClaim[]): number {
+  const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output === "Cap");
+  const least = Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices;
+  // where no tokens are counted nothing is held, whatever the model could write
+  return flexible ? Math.min(least, estimate.outputTokens) : estimate.outputTokens;
+}
+
 /** undefined: the store is away and every quota that applies allows that. */
 async function reserve(
   deps: AdmitDeps,
@@ -76,10 +84,7 @@ async function reserve(
   planned: readonly PlannedClaim[],
 ): Promise<ReserveResult | undefined> {
   const { estimate } = exchange;
-  const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output === "Cap");
-  const least = Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices;
-  // where no tokens are counted nothing is held, whatever the model could write
-  const min = flexible ? Math.min(least, estimate.outputTokens) : estimate.outputTokens;
+  const min = outputMinOf(exchange, planned);
   try {
     return await deps.quotaStore.reserve({
       namespace: exchange.identity.namespace,
@@ -98,6 +103,7 @@ async function reserve(
         cause,
         retryAfterMs: 1000 + Math.floor(deps.random() * 4000),
       });
+    exchange.call.isUnenforced = true;
     return undefined;
   }
 }
@@ -105,11 +111,16 @@ async function reserve(
 const leaseOf = (planned: readonly PlannedClaim[]): number =>
   Math.min(...planned.map((p) => p.quota.reservation.leaseMs));
 
-function refused(deps: AdmitDeps, planned: readonly PlannedClaim[], result: ReserveResult): GatewayError {
+function refused(
+  deps: AdmitDeps,
+  exchange: Shaped,
+  planned: readonly PlannedClaim[],
+  result: ReserveResult,
+): GatewayError {
   for (const [i, p] of planned.entries()) {
     if (result.claims[i]?.exceeded && p.claim.enforced) deps.metrics.quotaDecision(p.quota, p.limit.name, "refused");
   }
-  return quotaRefusal(planned, result);
+  return quotaRefusal(planned, result, outputMinOf(exchange, planned));
 }
 
 /** Keeps the hold alive while the request runs, and settles or releases it when it ends. */

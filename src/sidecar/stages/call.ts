@@ -4,9 +4,11 @@
  */
 import { Readable } from "node:stream";
 import type { RuleConfig } from "../../config/contract.ts";
-import { type GatewayError, refuse } from "../errors.ts";
+import { GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
-import { spliceJson } from "../json/splice.ts";
+import { JsonFault } from "../json/scan.ts";
+import { type JsonEdit, spliceJson } from "../json/splice.ts";
+import type { JsonDocument } from "../json/view.ts";
 import type { SidecarMetrics } from "../metrics.ts";
 import { spliceMultipart } from "../multipart/splice.ts";
 import { forwardedQuery } from "../openai/paths.ts";
@@ -110,13 +112,23 @@ function setBackendHeader(exchange: Admitted, backend: string): void {
   exchange.answerHeaders.push(["x-sidegate-backend", backend]);
 }
 
+/** Splices the edits in; where the client's own value stands in the way (a list where an object must be) that is refused. */
+function spliced(document: JsonDocument, edits: readonly JsonEdit[]): Buffer {
+  try {
+    return spliceJson(document, edits);
+  } catch (fault) {
+    if (!(fault instanceof JsonFault)) throw fault;
+    throw new GatewayError("invalid_json", [`${fault.message} (at ${fault.path})`], { cause: fault });
+  }
+}
+
 /** The body as this backend takes it: the bytes that came, with the edits spliced in. */
 function bodyFor(exchange: Admitted, backend: Backend, model: string) {
   const { body } = exchange;
   if (body.kind === "json") {
     const edits = targetEdits(backend, exchange, model);
     return {
-      body: edits.length === 0 ? body.bytes : spliceJson(body.document, edits),
+      body: edits.length === 0 ? body.bytes : spliced(body.document, edits),
       contentType: "application/json",
     };
   }

@@ -1,5 +1,6 @@
 /** Answers `GET /models` from the route itself: what the application may ask for, never more, and no call is made for it. */
 import type { RouteConfig } from "../../config/contract.ts";
+import { inferenceEndpoints } from "../../openai/endpoints.ts";
 import { GatewayError } from "../errors.ts";
 import type { Shaped } from "../exchange.ts";
 import { sendWhole } from "../reply.ts";
@@ -17,18 +18,7 @@ export function allowedModels(route: RouteConfig): string[] {
     rule.matches.flatMap((match) => match.models.filter((m) => m.type === "Exact").map((m) => m.value)),
   );
   const candidates = new Set([...named, ...Object.keys(route.models)]);
-  const inference = [
-    "ChatCompletions",
-    "Responses",
-    "Completions",
-    "Embeddings",
-    "Moderations",
-    "ImagesGenerations",
-    "ImagesEdits",
-    "AudioSpeech",
-    "AudioTranscriptions",
-    "AudioTranslations",
-  ] as const;
+  const inference = inferenceEndpoints.filter((endpoint) => endpoint !== "Models");
   return [...candidates]
     .filter((model) => route.rules.some((rule) => inference.some((endpoint) => ruleAllows(rule, endpoint, model))))
     .sort();

@@ -43,6 +43,7 @@ export const record =
       model: exchange.model,
       streamed: exchange.streamed,
       bodyBytes: body.kind === "none" ? 0 : body.kind === "raw" ? (body.length ?? null) : body.bytes.length,
+      quota: exchange.call.isUnenforced ? "unenforced" : "enforced",
       heldTokens: { input: exchange.estimate.inputTokens, output: exchange.estimate.outputTokens },
     });
     try {

@@ -11,6 +11,7 @@ export class PipeSink implements AnswerSink {
   readonly #head: AnswerHead;
   readonly #flow: Flow;
   readonly #done: () => void;
+  #stalled: NodeJS.Timeout | undefined;
   constructor(options: {
     exchange: Admitted;
     head: AnswerHead;
@@ -34,23 +35,24 @@ export class PipeSink implements AnswerSink {
     const { response } = this.#exchange;
     if (!isOpen(response) || response.write(chunk)) return;
     this.#flow.pause();
-    const stalled = setTimeout(() => {
+    this.#stalled = setTimeout(() => {
       this.#flow.abort();
       response.destroy();
     }, stalledClientMs).unref();
     response.once("drain", () => {
-      clearTimeout(stalled);
+      clearTimeout(this.#stalled);
       this.#flow.resume();
     });
-    response.once("close", () => clearTimeout(stalled));
   }
   end(): void {
+    clearTimeout(this.#stalled);
     this.#exchange.end({ outcome: "completed", status: this.#head.status });
     if (isOpen(this.#exchange.response)) this.#exchange.response.end();
     this.#done();
   }
   /** Bytes have left and there is no frame for an error: the connection is cut, so that the client notices. */
   fail(error: GatewayError): void {
+    clearTimeout(this.#stalled);
     const outcome = this.#exchange.abortReason === "client" ? "aborted" : "uncertain";
     this.#exchange.end({ outcome, status: this.#head.status, errorCode: error.code });
     this.#exchange.response.destroy();

@@ -2,6 +2,7 @@
 # Starts the built sidecar (dist/sidecar.mjs) with a Redis of its own, as production starts it.
 #   BENCH_BUNDLE=FILE      another bundle than dist/sidecar.mjs
 #   BENCH_NODE_FLAGS=...   further flags of Node, such as --cpu-prof --cpu-prof-dir=/tmp/profile
+#   BENCH_STDOUT=FILE      the audit lines go there instead of to a pipe that is thrown away
 # Settings (SIDEGATE_*) that are already in the environment win.
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 root=$(cd "$here/../../../.." && pwd)
@@ -25,12 +26,13 @@ if [ "$1" = --version ]; then
   exit
 fi
 
-# in a subshell that ends at once, so that Redis is no child of the server
-(setsid env LOAD_CPU="${LOAD_CPU-1}" "$here/redis.sh" $$ "$REDIS_PORT" "$RUN" </dev/null >"$RUN/redis.log" 2>&1 &)
+mkfifo "$RUN/stdout"
+# in a subshell that ends at once, so that nothing of it is a child of the server
+(setsid env LOAD_CPU="${LOAD_CPU-1}" "$here/beside.sh" $$ "$REDIS_PORT" "$RUN" </dev/null >"$RUN/beside.log" 2>&1 &)
 
 export NODE_ENV=production NODE_COMPILE_CACHE=$kept/v8
 export SIDEGATE_CONFIG=${SIDEGATE_CONFIG:-$config} SIDEGATE_NAMESPACE=default SIDEGATE_SERVICE_ACCOUNT=default
 export SIDEGATE_LISTEN=127.0.0.1:$PORT SIDEGATE_ADMIN=${SIDEGATE_ADMIN:-127.0.0.1:0}
 export SIDEGATE_REDIS_URL=redis://127.0.0.1:$REDIS_PORT SIDEGATE_LOG_LEVEL=${SIDEGATE_LOG_LEVEL:-warn}
 # shellcheck disable=SC2086 # the flags are words
-cd "$RUN" && exec "$kept/node" $flags $BENCH_NODE_FLAGS "$bundle" >"$RUN/stdout.jsonl"
+cd "$RUN" && exec "$kept/node" $flags $BENCH_NODE_FLAGS "$bundle" >"${BENCH_STDOUT:-$RUN/stdout}"
