@@ -86,6 +86,16 @@ describe("encoding", () => {
     );
   });
 
+  test("keeps members whatever their name", () => {
+    const rule = route.rules[0];
+    if (!rule) throw new Error("the route has a rule");
+    const overrides = JSON.parse('{"a":{"__proto__":{"b":1},"constructor":2}}') as Record<string, unknown>;
+    const config = { ...withRoute, route: { ...route, rules: [{ ...rule, request: { ...rule.request, overrides } }] } };
+    const text = encodeConfig(config);
+    expect(text).toContain('"__proto__":{"b":1}');
+    expect(encodeConfig(decodeConfig(text))).toBe(text);
+  });
+
   test("refuses to write what no sidecar would read", () => {
     expect(() => encodeConfig({ ...noRoute, keys: [] })).toThrow("keys");
     const broken = { ...withRoute, route: { ...route, backends: [] } };

@@ -1,6 +1,6 @@
 /** Writes and reads sidecar configs: canonical bytes out, and every fault with its path when they do not parse. */
 import { createHash } from "node:crypto";
-import type { z } from "zod";
+import type * as z from "zod";
 import { canonicalJson } from "./canonical.ts";
 import { contractVersion, type RouteConfig, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
 import { fieldPath } from "./field-path.ts";

@@ -4,7 +4,7 @@
  * Units are fixed here: milliseconds, bytes, tokens, nano-dollars. Every default is already applied by `compile`, so that a
  * sidecar decides nothing that the resources or `compile` should have decided.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { endpointNames } from "../openai/endpoints.ts";
 
 /** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
@@ -36,7 +36,11 @@ export const backendSchema = z.strictObject({
   credential: credentialSchema.optional(),
 });
 
-const jsonValue: z.ZodType<unknown> = z.json();
+/** An object of JSON as it was parsed: a copy would lose members such as `__proto__`. */
+const jsonObject = z.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "must be an object",
+);
 
 /** Which requests match, where they go, what happens to them on the way. The first rule that matches decides. */
 export const ruleSchema = z.strictObject({
@@ -62,9 +66,9 @@ export const ruleSchema = z.strictObject({
   ),
   request: z.strictObject({
     /** Top-level body members set where the client left them out. */
-    defaults: z.record(z.string(), jsonValue),
+    defaults: jsonObject,
     /** Top-level body members set whatever the client sent. */
-    overrides: z.record(z.string(), jsonValue),
+    overrides: jsonObject,
     /** Put before the client's messages (chat) or instructions (Responses). */
     systemPrompt: z.string().max(65_536).optional(),
     limits: z.strictObject({

@@ -1,5 +1,7 @@
 /** Connections to providers: one pool for each origin and connect timeout, shared by all configs that name it. */
-import { Pool } from "undici";
+import type { Pool } from "undici";
+// by its own file: the package's entry point would bring fetch, WebSocket, cookies and a cache into every pod
+import UndiciPool from "undici/lib/dispatcher/pool.js";
 
 /** Connections to one origin; above the number of streams one pod has open, or those would wait for each other. */
 export const connectionsMax = 1024;
@@ -21,7 +23,7 @@ export class Pools {
     const key = `${origin} ${connectMs}`;
     const known = this.#pools.get(key);
     if (known) return known;
-    const pool = new Pool(origin, {
+    const pool = new UndiciPool(origin, {
       connections: connectionsMax,
       pipelining: 1,
       allowH2: false,
