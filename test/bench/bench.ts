@@ -1,5 +1,6 @@
 // Measures the sidecar beside other proxies in one run and writes docs/benchmarks.md. Shows figures and judges none; fails when it
-// cannot measure. usage: node test/bench/bench.ts [--quick] [--out FILE]
+// cannot measure. usage: node test/bench/bench.ts [--quick] [--out FILE]; a quick run is rough
+// and writes no page unless it is given one.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -95,7 +96,7 @@ async function measureAll(place: Place, effort: Effort, chosen: readonly Target[
 }
 
 /** Answers whether all that is installed was measured. */
-async function main(isQuick: boolean, outFile: string): Promise<boolean> {
+async function main(isQuick: boolean, outFile: string | undefined): Promise<boolean> {
   const missing = prepareTools();
   const chosen = targets.filter(
     ({ key, program }) => !(isQuick && onlyFull.includes(key)) && !(program !== undefined && missing.includes(program)),
@@ -109,22 +110,21 @@ async function main(isQuick: boolean, outFile: string): Promise<boolean> {
   const commit = spawnSync("git", ["-C", root, "describe", "--always", "--dirty"], { encoding: "utf8" }).stdout.trim();
   const date = new Date().toISOString().slice(0, 10);
   const result: Result = { date, commit: commit || "unknown", isQuick, effort, ...measured };
-  writeFileSync(outFile, pageOf(result));
-  console.log(`${figuresTable(result)}\n\n${budgetsTable(result)}\n\nwrote ${outFile}`);
+  console.log(`${figuresTable(result)}\n\n${budgetsTable(result)}`);
+  if (outFile !== undefined) {
+    writeFileSync(outFile, pageOf(result));
+    console.log(`\nwrote ${outFile}`);
+  }
   if (result.figures.size < chosen.length) return false; // leaves the folder, for its logs
   rmSync(folder, { recursive: true });
   return true;
 }
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    out: { type: "string", default: join(root, "docs/benchmarks.md") },
-  },
-});
+const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, out: { type: "string" } } });
+const page = values.out ?? (values.quick ? undefined : join(root, "docs/benchmarks.md"));
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 try {
-  process.exit((await main(values.quick, resolve(values.out))) ? 0 : 1);
+  process.exit((await main(values.quick, page && resolve(page))) ? 0 : 1);
 } catch (fault) {
   console.error(`bench: ${messageOf(fault)}`);
   process.exit(1); // ends the processes that still run

@@ -58,8 +58,9 @@ export function ask(
 }
 
 /** Throws when too many requests of a run failed. */
-function expectServed(what: string, failed: number, all: number): void {
-  if (all === 0 || failed / all > failedShareMax) throw new Error(`${what}: ${failed} of ${all} requests failed`);
+function expectServed(what: string, failed: number, all: number, why = ""): void {
+  if (all === 0 || failed / all > failedShareMax)
+    throw new Error(`${what}: ${failed} of ${all} requests failed${why && `: ${why}`}`);
 }
 
 /** Latency of each request at the constant rate, on one connection that stays open, in us. Throws when requests fail. */
@@ -102,6 +103,6 @@ export async function streamsOf(url: string, folder: string, streams: number, se
     seconds + graceSeconds,
   );
   const seen = JSON.parse(out) as SseResult; // what sse-load.ts prints
-  expectServed(`${streams} streams of ${url}`, seen.failed, seen.streams + seen.failed);
+  expectServed(`${streams} streams of ${url}`, seen.failed, seen.streams + seen.failed, seen.why);
   return seen;
 }

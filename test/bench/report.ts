@@ -148,7 +148,7 @@ export function pageOf(result: Result): string {
   const missing = targets.filter(({ key }) => !result.figures.has(key));
   return `# Benchmarks
 
-Written by \`make bench\` (\`make bench ARGS=--quick\` takes a minute and is rough): one run on one machine. Do not edit. Absolute figures hold for this machine
+Written by \`make bench\` (five minutes; \`make bench ARGS=--quick\` takes one and a half, is rough and only prints): one run on one machine. Do not edit. Absolute figures hold for this machine
 only; the ratios, measured minutes apart, travel better.
 
 - ${result.date}, commit ${result.commit}; ${machine}

@@ -9,6 +9,8 @@ export interface SseResult {
   readonly streams: number;
   readonly chunks: number;
   readonly failed: number;
+  /** Why the first one failed; empty: none did. */
+  readonly why: string;
   /** From the request to the first chunk. */
   readonly firstChunk: Distribution;
   /** From the provider's write of a chunk, which carries its time, to its being read here. */
@@ -23,29 +25,29 @@ const stampPattern = /ts=(\d+);/g;
 /** Longest piece of text that may be cut between two reads: a stamp, or the end of a chunked body. */
 const tailCharactersMax = 30;
 
-const seen = { streams: 0, chunks: 0, failed: 0 };
+const seen = { streams: 0, chunks: 0, failed: 0, why: "" };
 const firstChunks: number[] = [];
 const transits: number[] = [];
 
-/** One stream on a connection that stays open; answers whether it came to its end. */
-function streamOnce(socket: Socket, requestText: string): Promise<boolean> {
+/** One stream on a connection that stays open; answers why it failed, or nothing. */
+function streamOnce(socket: Socket, requestText: string): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     let chunks = 0;
     let isDone = false;
     const sentUs = monotonicUs();
-    const end = (isWhole: boolean): void => {
+    const end = (why: string): void => {
       clearTimeout(timer);
       socket.off("data", onData).off("close", onClose);
       seen.chunks += chunks;
-      resolve(isWhole);
+      resolve(why);
     };
-    const onClose = (): void => end(false);
+    const onClose = (): void => end(`closed after ${chunks} chunks: ${text.slice(0, 500)}`);
     const onData = (piece: string): void => {
       const nowUs = monotonicUs();
       text += piece;
       if (chunks === 0 && text.length >= 12 && !text.startsWith("HTTP/1.1 200") && !text.startsWith("ts=")) {
-        end(false);
+        end(text.slice(0, 500));
         return;
       }
       let readTo = 0;
@@ -58,12 +60,12 @@ function streamOnce(socket: Socket, requestText: string): Promise<boolean> {
       if (chunks === 0) return; // the head, perhaps cut
       if (text.includes("[DONE]")) isDone = true;
       if (isDone && text.endsWith("\r\n0\r\n\r\n")) {
-        end(true);
+        end("");
         return;
       }
       text = text.slice(Math.max(readTo, text.length - tailCharactersMax));
     };
-    const timer = setTimeout(() => end(false), streamMsMax);
+    const timer = setTimeout(() => end(`no end within ${streamMsMax} ms, ${chunks} chunks`), streamMsMax);
     socket.on("data", onData).once("close", onClose);
     socket.write(requestText);
   });
@@ -91,11 +93,13 @@ async function main(url: URL, streams: number, seconds: number, body: string): P
     let socket = await connected(Number(url.port), url.hostname);
     await new Promise((resolve) => setTimeout(resolve, (index * streamMs) / streams));
     while (performance.now() < endMs) {
-      if (await streamOnce(socket, requestText)) {
+      const why = await streamOnce(socket, requestText);
+      if (why === "") {
         seen.streams++;
         continue;
       }
       seen.failed++;
+      seen.why ||= why;
       socket.destroy();
       socket = await connected(Number(url.port), url.hostname);
     }

@@ -3,5 +3,5 @@ declare module "undici/lib/dispatcher/pool.js" {
   import type { Pool } from "undici";
 
   const pool: typeof Pool;
-  export default pool;
+  export = pool;
 }

@@ -51,6 +51,7 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #client: Client;
   readonly #deadlines: Deadlines;
+  #failedSweep = 0;
   readonly #breaker: Breaker;
   readonly #firstOutcome = Promise.withResolvers<void>();
   readonly #recovered: (() => void)[] = [];
@@ -151,7 +152,9 @@ export class Connection {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
         this.#underWay--;
-        this.#breaker.failed("timeout");
+        // one pause of Redis makes every command under way late: that is one failure, or a burst would open the breaker at once
+        if (this.#failedSweep !== this.#deadlines.sweep) this.#breaker.failed("timeout");
+        this.#failedSweep = this.#deadlines.sweep;
         reject(new StoreUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`, { maybeDone: true }));
       });
       const command = new Command(name, args);
