@@ -81,10 +81,14 @@ describe("a frozen Redis", () => {
     await open();
     await stores.quota.reserve(request());
     redis.pause();
-    const slow = await Promise.all(Array.from({ length: 8 }, () => outcome(() => stores.quota.reserve(request()))));
-    for (const { fault, tookMs } of slow) {
-      expect(fault?.maybeDone).toBe(true);
-      expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+    // what is late together is one failure: a single pause must not open the breaker however many calls it met
+    for (let round = 1; round <= 5; round++) {
+      expect(said("redis breaker opened")).toBe(0);
+      const slow = await Promise.all(Array.from({ length: 8 }, () => outcome(() => stores.quota.reserve(request()))));
+      for (const { fault, tookMs } of slow) {
+        expect(fault?.maybeDone).toBe(true);
+        expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+      }
     }
     const fast = await Promise.all(Array.from({ length: 200 }, () => outcome(() => stores.quota.reserve(request()))));
     for (const { fault, tookMs } of fast) {
@@ -95,7 +99,7 @@ describe("a frozen Redis", () => {
     expect(said("redis breaker opened")).toBe(1);
     redis.resume();
     expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
-    // The eight may have run; whether they did or not, nothing of them is left.
+    // The forty may have run; whether they did or not, nothing of them is left.
     await until("what nobody owns is released", () => stores.quota.orphans === 0);
     expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
     expect(await stores.quota.liveHolds("faults")).toBe(2);

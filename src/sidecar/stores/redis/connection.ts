@@ -51,7 +51,7 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #client: Client;
   readonly #deadlines: Deadlines;
-  #failedSweep = 0;
+  #countedMs = Number.NEGATIVE_INFINITY;
   readonly #breaker: Breaker;
   readonly #firstOutcome = Promise.withResolvers<void>();
   readonly #recovered: (() => void)[] = [];
@@ -152,9 +152,7 @@ export class Connection {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
         this.#underWay--;
-        // one pause of Redis makes every command under way late: that is one failure, or a burst would open the breaker at once
-        if (this.#failedSweep !== this.#deadlines.sweep) this.#breaker.failed("timeout");
-        this.#failedSweep = this.#deadlines.sweep;
+        this.#timedOut();
         reject(new StoreUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`, { maybeDone: true }));
       });
       const command = new Command(name, args);
@@ -176,6 +174,14 @@ export class Connection {
       );
       this.#client.send(command, isLazy);
     });
+  }
+
+  /** One pause of Redis makes every command under way late: that is one failure, or a burst would open the breaker at once. */
+  #timedOut(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#countedMs < this.#timeoutMs / 2) return;
+    this.#countedMs = nowMs;
+    this.#breaker.failed("timeout");
   }
 
   #failed(cause: unknown): StoreUnavailable {

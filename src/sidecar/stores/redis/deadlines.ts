@@ -31,17 +31,11 @@ export class Deadlines {
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   #queue: Pending[] = [];
-  #sweeps = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(timeoutMs: number, clock: Clock) {
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
-  }
-
-  /** Number of the sweep that runs or ran last: what expires together shares one cause, such as one pause of Redis. */
-  get sweep(): number {
-    return this.#sweeps;
   }
 
   /** Calls `expire` after the timeout unless `isDone` was set before. */
@@ -60,7 +54,6 @@ export class Deadlines {
   #sweep(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#timer = undefined;
-    this.#sweeps++;
     const due: Pending[] = [];
     let next = 0;
     for (const pending of this.#queue) {
