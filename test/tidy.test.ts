@@ -41,7 +41,8 @@ describe("every file", () => {
       for (const target of graph.edges.get(path) ?? []) visit(target);
     };
     for (const path of files) if (/^(cmd|test)\/.*\.ts$|\.rows\.ts$/.test(path)) visit(path);
-    const product = files.filter((path) => /^src\/.*\.ts$/.test(path) && !path.endsWith(".test.ts"));
+    // a declaration file (.d.ts) has nothing that runs
+    const product = files.filter((path) => /^src\/.*\.ts$/.test(path) && !/\.(test|d)\.ts$/.test(path));
     // A file of src can be a process of its own: then a test, a script or the Makefile starts it by its path.
     const starters = files.filter((path) => /^(test|scripts|cmd)\/|^(Makefile|package\.json)$/.test(path));
     const commands = starters.map((path) => readText(path) ?? "").join("\n");

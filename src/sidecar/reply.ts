@@ -25,9 +25,11 @@ export function sendWhole(exchange: Received, status: number, headers: HeaderLis
 
 /** Answers with a provider-shaped error. */
 export function sendError(exchange: Received, error: GatewayError): void {
-  const hasRequestId = exchange.answerHeaders.some(([name]) => name === "x-request-id");
+  const about = errorHeaders(error);
+  // the provider's own id, where the error was made from its answer, is the one that its support asks for
+  const hasRequestId = [...about, ...exchange.answerHeaders].some(([name]) => name === "x-request-id");
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
-  const headers: HeaderList = [["content-type", "application/json"], ...own, ...errorHeaders(error)];
+  const headers: HeaderList = [["content-type", "application/json"], ...own, ...about];
   const closes = [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
   if (closes && !exchange.request.complete) sendBeforeClose(exchange, error.status, headers, errorBody(error));
   else sendWhole(exchange, error.status, headers, errorBody(error));
