@@ -65,7 +65,10 @@ function streamOnce(socket: Socket, requestText: string): Promise<string> {
       }
       text = text.slice(Math.max(readTo, text.length - tailCharactersMax));
     };
-    const timer = setTimeout(() => end(`no end within ${streamMsMax} ms, ${chunks} chunks: ${text.slice(0, 500)}`), streamMsMax);
+    const timer = setTimeout(
+      () => end(`no end within ${streamMsMax} ms, ${chunks} chunks: ${text.slice(0, 500)}`),
+      streamMsMax,
+    );
     socket.on("data", onData).once("close", onClose);
     socket.write(requestText);
   });
