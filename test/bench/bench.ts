@@ -1,6 +1,6 @@
 // Measures the sidecar beside other proxies in one run and writes docs/benchmarks.md. Shows figures and judges none; fails when it
 // cannot measure. usage: node test/bench/bench.ts [--quick] [--out FILE]; a quick run is rough
-// and writes no page unless it is given one.
+// and writes no page unless a file is named.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -64,10 +64,21 @@ async function quiet(besidePids: readonly number[], secondsMax: number): Promise
   }
 }
 
+/** Empties Redis: `no-store` still looks the cache up, and what an earlier server kept there would be a hit. Throws when it cannot. */
+function forget(redisPort: number): void {
+  const { status, stderr } = spawnSync("redis-cli", ["-p", String(redisPort), "flushall"], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`Redis cannot be emptied: ${stderr}`);
+}
+
 /** Twice at most: on a machine that others use, a run is lost now and then. Undefined: it could not be measured. */
-async function measureOnce(target: Target, measure: () => Promise<Figures>): Promise<Figures | undefined> {
+async function measureOnce(
+  target: Target,
+  place: Place,
+  measure: () => Promise<Figures>,
+): Promise<Figures | undefined> {
   for (const isLast of [false, true]) {
     try {
+      forget(place.redisPort);
       return await measure();
     } catch (fault) {
       console.error(`${target.title}: ${messageOf(fault)}; ${isLast ? "not measured" : "once more"}`);
@@ -88,7 +99,7 @@ async function measureAll(place: Place, effort: Effort, chosen: readonly Target[
     const besides = async (port: number): Promise<void> => {
       if (target.key === "sidecar") cacheHit = await measureCacheHit(port, place, effort.load);
     };
-    const seen = await measureOnce(target, () => measureTarget(target, place, effort, besides));
+    const seen = await measureOnce(target, place, () => measureTarget(target, place, effort, besides));
     if (seen !== undefined) figures.set(target.key, seen);
   }
   if (cacheHit === undefined) throw new Error("the sidecar was not measured");
