@@ -9,20 +9,41 @@ const layers = {
   config: ["base", "openai"],
   compile: ["api", "config", "openai", "base"],
   resources: ["api", "compile", "base", "openai", "config"],
-  sidecar: ["base", "config", "openai"], // nothing that knows Kubernetes: it is in every pod
+  kube: ["base"], // the API server: list, watch, write, lease; knows none of our kinds
+  redis: ["base"], // names of keys, URL, client: what sidecars and the operator share in Redis
+  inject: ["base", "api", "config"], // pure: a pod in, a pod with the sidecar out
+  operator: ["base", "api", "config", "compile", "openai", "resources", "kube", "redis", "inject"],
+  sidecar: ["base", "config", "openai", "redis"], // nothing that knows Kubernetes: it is in every pod
   fakeprovider: [], // stands alone, so that a mistake of ours is not repeated by the fake that should show it
   demo: ["base", "openai", "api", "config", "compile", "resources", "sidecar", "fakeprovider"],
-  cli: ["base", "openai", "api", "config", "compile", "resources", "sidecar", "fakeprovider", "demo"],
+  cli: [
+    "base",
+    "openai",
+    "api",
+    "config",
+    "compile",
+    "resources",
+    "kube",
+    "redis",
+    "inject",
+    "operator",
+    "sidecar",
+    "fakeprovider",
+    "demo",
+  ],
 };
 
 /** Package -> the only places that may import it. */
 const homes = {
-  ioredis: "^src/sidecar/stores/redis/",
+  ioredis: "^src/(redis|sidecar/stores/redis)/",
+  "@kubernetes/client-node": "^src/kube/",
+  "@peculiar/x509": "^src/operator/webhook/",
+  fastify: "^src/operator/webhook/",
   undici: "^src/sidecar/upstream/",
-  "prom-client": "^src/(sidecar/metrics\\.ts|base/)",
+  "prom-client": "^src/(sidecar/metrics\\.ts|operator/metrics\\.ts|base/)",
   pino: "^src/base/log\\.ts",
-  yaml: "^(src/resources/|src/cli/|cmd/generate)",
-  zod: "^src/(api|config)/",
+  yaml: "^(src/resources/|src/cli/|src/operator/settings|cmd/generate)",
+  zod: "^src/(api|config|inject|redis|operator)/",
 };
 
 /** Tests and tools may import what they test with. */

@@ -1,0 +1,83 @@
+/** What the platform team fixes for all injected pods; the chart's `injection` values. One schema for the operator and `sidegate inject`. */
+import { createHash } from "node:crypto";
+import * as z from "zod";
+import { contractVersion } from "../config/contract.ts";
+
+const quantity = z
+  .string()
+  .regex(/^\d{1,9}(\.\d{1,3})?(m|k|M|G|Ki|Mi|Gi)?$/, "must be a quantity, such as 50m or 128Mi");
+const audience = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[\x21-\x7e]+$/, "must be visible ASCII");
+
+/** Audiences that every injected pod gets a token for, unless the chart says otherwise. */
+export const tokenAudiencesDefault = ["sidegate", "https://api.openai.com/v1", "api://AzureADTokenExchange"] as const;
+
+/** Settings of the injection; every member has a default but the image. */
+export const injectionSettingsSchema = z.strictObject({
+  image: z.string().min(1).max(512),
+  imagePullPolicy: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
+  /** Images that a pod may ask for by annotation: whole references, or a prefix that ends with `*`. Empty: none. */
+  imageOverrides: z.array(z.string().min(1).max(512)).max(32).default([]),
+  /** Contract version that the image reads: the label on the pod. */
+  contractVersion: z.int().min(1).max(1000).default(contractVersion),
+  tokenAudiences: z
+    .array(audience)
+    .min(1)
+    .max(8)
+    .default([...tokenAudiencesDefault]),
+  /** Life of a projected token, s; the kubelet takes no less than 600. */
+  tokenSeconds: z.int().min(600).max(86_400).default(600),
+  resources: z
+    .strictObject({
+      requests: z
+        .strictObject({ cpu: quantity.optional(), memory: quantity.optional() })
+        .default({ cpu: "20m", memory: "96Mi" }),
+      limits: z.strictObject({ cpu: quantity.optional(), memory: quantity.optional() }).default({ memory: "192Mi" }),
+    })
+    .prefault({}),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  /** Environment that application containers get where the pod does not say. */
+  client: z.enum(["OpenAI", "AzureOpenAI", "None"]).default("OpenAI"),
+});
+
+/** Settings, defaults filled in. */
+export type InjectionSettings = z.output<typeof injectionSettingsSchema>;
+
+/** Digest of what only a restart of a pod can change; it stands on the pod, and pods with another one count as outdated. */
+export const injectionDigest = ({
+  image,
+  contractVersion: contract,
+  tokenAudiences,
+  tokenSeconds,
+}: InjectionSettings): string =>
+  createHash("sha256")
+    .update(JSON.stringify([image, contract, tokenAudiences, tokenSeconds]), "utf8")
+    .digest("hex")
+    .slice(0, 16);
+
+/** What is fixed in every pod: names, paths, ports and the user of the sidecar. */
+export const sidecarPlaces = {
+  container: "sidegate",
+  user: 14_100,
+  group: 14_100,
+  proxyPort: 15_100,
+  adminPort: 15_101,
+  volumes: {
+    config: "sidegate-config",
+    tokens: "sidegate-tokens",
+    audit: "sidegate-audit",
+    noApiToken: "sidegate-no-api-token",
+  },
+  paths: {
+    config: "/etc/sidegate/config",
+    tokens: "/var/run/secrets/sidegate",
+    audit: "/var/log/sidegate",
+    /** Where the ServiceAccount admission plugin would mount an API token; a mount of our own keeps it away. */
+    apiToken: "/var/run/secrets/kubernetes.io/serviceaccount",
+  },
+  /** File of the token for an audience, below paths.tokens: the index in tokenAudiences, because an audience may be a URL. */
+  tokenFile: (index: number): string => `token-${index}`,
+} as const;

@@ -1,0 +1,55 @@
+/** What the reconcilers need from the world beside the API server, as interfaces with their law. */
+import type { AIQuota } from "../api/aiquota.ts";
+
+/** What one sidecar last said of itself. */
+export interface Heartbeat {
+  readonly pod: string;
+  /** `sha256:` digest of the config text in force. */
+  readonly digest: string;
+  /** Contract version that it reads. */
+  readonly contract: number;
+  /** Version of the release it was built from. */
+  readonly release: string;
+  /** Why the newest config was refused; absent: it is in force. Holds no value of the config. */
+  readonly fault?: string | undefined;
+}
+
+/** A subject's use of one limit, as status shows it: dollars as decimal text for Cost, else whole numbers. */
+export interface UsageRow {
+  readonly limit: string;
+  readonly subject: string;
+  readonly used: string;
+  readonly reserved: string;
+  readonly remaining: string;
+  /** RFC 3339; absent for Concurrency. */
+  readonly resetsAt?: string | undefined;
+  readonly observedAt: string;
+}
+
+/** Redis is away or refuses. */
+export class StateUnavailable extends Error {
+  override readonly name = "StateUnavailable";
+}
+
+/** What sidecars and the operator share in Redis. Every method ends within its time-out and throws StateUnavailable. */
+export interface SharedState {
+  /** Heartbeats of these pods that are not stale (30 s); a pod that is silent has no entry. */
+  heartbeats(namespace: string, pods: readonly string[]): Promise<ReadonlyMap<string, Heartbeat>>;
+  /** The 20 subjects of a quota that have used most. */
+  usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[]>;
+  /** Makes or mends the ACL user of a namespace; idempotent. Nothing to do where users are given. */
+  ensureUser(namespace: string): Promise<void>;
+  /** Removes the user of a namespace that has no workload left. */
+  removeUser(namespace: string): Promise<void>;
+  /** Why Redis cannot be used as quota store; undefined: it can. Looks at the policy of eviction and the rights, too. */
+  fault(): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** Keys and passwords of a namespace, derived from the keyring. */
+export interface NamespaceKeys {
+  /** For `compile`: what sealed answers are read with; the first one seals. */
+  readonly keys: readonly { readonly id: string; readonly secret: string }[];
+  /** Text of `redis.json` for the namespace's sidecars: where Redis is and as whom to log in. Canonical: equal input, equal text. */
+  readonly redisJson: string;
+}
