@@ -37,7 +37,6 @@ const layers = {
 const homes = {
   ioredis: "^src/(redis|sidecar/stores/redis)/",
   "@kubernetes/client-node": "^src/kube/",
-  "@peculiar/x509": "^src/operator/webhook/",
   fastify: "^src/operator/webhook/",
   undici: "^src/sidecar/upstream/",
   "prom-client": "^src/(sidecar/metrics\\.ts|operator/metrics\\.ts|base/)",

@@ -23,7 +23,7 @@ requirements := $(wildcard test/sdk/requirements.txt)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(installed) ## Set up and start the demo: a sidecar on 127.0.0.1:15100 with a fake provider, or yours if a key is in the environment
@@ -33,8 +33,35 @@ run: $(installed) ## Set up and start the demo: a sidecar on 127.0.0.1:15100 wit
 test: setup-test ## Set up and run every test suite; ends with "N passed, N failed, N skipped" (ARGS="--tier unit,golden NAME")
 	@node scripts/test.ts $(ARGS)
 
+# A kubeconfig that stands in the environment is not meant: it may be production's. Only one on make's command line is.
+ifeq ($(origin KUBECONFIG),command line)
+export SIDEGATE_E2E_KUBECONFIG := $(abspath $(KUBECONFIG))
+endif
+
+.PHONY: e2e
+e2e: setup-test ## Tests on a real Kubernetes, which it brings up and takes down; needs root and Go (ARGS="01-" KUBECONFIG=FILE for yours)
+	@node scripts/e2e.ts $(ARGS)
+
+.PHONY: e2e-kind
+e2e-kind: setup-test ## The same tests on a kind cluster; needs Docker, kind, kubectl, helm and a registry
+	@scripts/cluster/kind.sh $(ARGS)
+
+.PHONY: cluster-up
+cluster-up: $(installed) ## Bring up that cluster with all images and leave it up; needs root and Go
+	@scripts/cluster/build.sh
+	@scripts/cluster/up.sh
+	@scripts/cluster/images.sh
+
+.PHONY: cluster-down
+cluster-down: ## Take the cluster down; binaries and images are kept for the next time
+	@scripts/cluster/down.sh
+
+.PHONY: cluster-binaries
+cluster-binaries: ## Build etcd, Kubernetes, kubectl, helm from Go modules; no root needed
+	@scripts/cluster/build.sh
+
 .PHONY: verify
-verify: $(installed) ## All that CI asks: generated files, lint, types, tests; fails on a dirty tree
+verify: $(installed) ## All that CI asks but make e2e: generated files, lint, types, tests; fails on a dirty tree
 	@scripts/clean-tree.sh before
 	@$(MAKE) generate ARGS=--check
 	@$(MAKE) lint

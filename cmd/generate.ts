@@ -8,6 +8,8 @@ import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
+import { chartFiles } from "./chart-files.ts";
+import { annotationsPage, operatorMetricsPage, operatorSettingsPage } from "./operator-reference.ts";
 import { errorsPage, limitsPage, metricsPage, settingsPage } from "./reference.ts";
 
 /** A generated file, by its path from the root of the repository. */
@@ -17,18 +19,22 @@ interface Generated {
 }
 
 const crdFile = (kind: Kind): string =>
-  `# Written by node cmd/generate.ts from src/api; do not edit.\n${stringify(crdOf(kind), { lineWidth: 120, aliasDuplicateObjects: false })}`;
+  `# Written by node cmd/generate.ts from src/api; do not edit.\n${stringify(crdOf(kind), { lineWidth: 120, aliasDuplicateObjects: false, version: "1.1" })}`;
 
 const generated: readonly Generated[] = [
   { path: "crds/sidegate.dev_airoutes.yaml", render: () => crdFile(airouteKind) },
   { path: "crds/sidegate.dev_aiquotas.yaml", render: () => crdFile(aiquotaKind) },
+  ...chartFiles,
   { path: "docs/reference/airoute.md", render: () => kindPage(airouteKind) },
   { path: "docs/reference/aiquota.md", render: () => kindPage(aiquotaKind) },
+  { path: "docs/reference/annotations.md", render: annotationsPage },
   { path: "docs/reference/conditions.md", render: conditionsPage },
   { path: "docs/reference/endpoints.md", render: endpointsPage },
   { path: "docs/reference/errors.md", render: errorsPage },
   { path: "docs/reference/limits.md", render: limitsPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
+  { path: "docs/reference/operator-metrics.md", render: operatorMetricsPage },
+  { path: "docs/reference/operator-settings.md", render: operatorSettingsPage },
   { path: "docs/reference/settings.md", render: settingsPage },
 ];
 

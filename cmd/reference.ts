@@ -21,8 +21,10 @@ import { connectionsMax } from "../src/sidecar/upstream/pools.ts";
 import { stalledClientMs } from "../src/sidecar/upstream/stream-sink.ts";
 import { restMsMax } from "../src/sidecar/upstream/targets.ts";
 
-const note = "<!-- Written by `node cmd/generate.ts` from the code; do not edit. -->";
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+/** Says at the top of a page that it is generated. */
+export const note = "<!-- Written by `node cmd/generate.ts` from the code; do not edit. -->";
+/** A table of Markdown. */
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows]
     .map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
     .join("\n");

@@ -1,5 +1,5 @@
 /** The sidecar's process: reads settings from its environment, starts, follows its config, drains on SIGTERM. */
-
+import about from "../package.json" with { type: "json" };
 import { systemClock } from "../src/base/clock.ts";
 import { createLog, logLevels } from "../src/base/log.ts";
 import { loadConfig, watchConfig } from "../src/sidecar/config-watch.ts";
@@ -11,8 +11,13 @@ async function main(): Promise<number> {
   const settings = sidecarSettings(process.env);
   const log = createLog({ name: "sidecar", level: settings.logLevel });
   const { config, digest } = loadConfig(settings.configPath);
-  const stores = await openStores({ redisUrl: settings.redisUrl, clock: systemClock, log });
-  const sidecar = await startSidecar({ ...settings, config, digest, stores, log });
+  const stores = await openStores({
+    redisFile: settings.redisFile,
+    redisUrl: settings.redisUrl,
+    clock: systemClock,
+    log,
+  });
+  const sidecar = await startSidecar({ ...settings, config, digest, stores, log, release: about.version });
   log.info({ url: sidecar.url, admin: sidecar.adminUrl, digest, stores: stores.kind }, "listening");
   const unwatch = watchConfig(settings.configPath, digest, {
     changed: (loaded) => sidecar.reload(loaded.config, loaded.digest),

@@ -1,15 +1,18 @@
 /** The command line: `sidegate COMMAND`. */
 import about from "../package.json" with { type: "json" };
+import { check, checkUsage } from "../src/cli/check.ts";
 import { run, runUsage } from "../src/cli/run.ts";
 import { UsageFault } from "../src/cli/usage.ts";
 import { validate, validateUsage } from "../src/cli/validate.ts";
-import { RedisUrlFault } from "../src/sidecar/stores/redis/url.ts";
+import { RedisUrlFault } from "../src/redis/url.ts";
 
 const usage = `Usage: sidegate COMMAND [options]
 
 ${runUsage}
 
 ${validateUsage}
+
+${checkUsage}
 
 sidegate help | version
 `;
@@ -26,6 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (command === "run") return run(rest, process.env);
   if (command === "validate") return validate(rest);
+  if (command === "check") return check(rest, process.env, about.version);
   throw new UsageFault(`unknown command ${command}`);
 }
 

@@ -4,6 +4,7 @@
 #   scripts/base-image.sh localhost/sidegate-base && make image BASE_IMAGE=localhost/sidegate-base BUNDLE=dist
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/copy-libraries.sh
 name=${1:?usage: scripts/base-image.sh NAME}
 
 node=$(readlink -f node_modules/.bin/node)
@@ -22,14 +23,7 @@ printf 'root:x:0:0:root:/:/nologin\nsidegate:x:14100:14100:sidegate:/:/nologin\n
 printf 'root:x:0:\nsidegate:x:14100:\n' >"$tree/etc/group"
 printf 'hosts: files dns\n' >"$tree/etc/nsswitch.conf"
 
-# What both programs load, at the paths where their loader looks; the resolver's module is loaded by name later.
-{
-  ldd "$node" /usr/bin/env | grep -oE '/[^ )]+\.so[^ )]*'
-  ls "$(dirname "$(ldd /usr/bin/env | grep -oE '/[^ )]+/libc\.so\.6')")"/{libnss_dns,libnss_files,libresolv}.so.2
-} | sort -u | while read -r library; do
-  mkdir -p "$tree$(dirname "$library")"
-  cp -L "$library" "$tree$library"
-done
+copy_libraries "$tree" "$node" /usr/bin/env
 
 container=$(buildah from scratch)
 buildah copy --quiet "$container" "$tree" / >/dev/null

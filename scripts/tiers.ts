@@ -6,22 +6,43 @@ export interface Need {
   readonly remedy: string;
 }
 
+/** The tools that tiers ask for. */
+export type NeedName = "redis" | "python" | "kubernetes" | "cluster";
+
 /** One suite of tests: where its files lie and what it needs. */
 export interface Tier {
   readonly name: string;
   readonly include: readonly string[];
-  readonly needs: readonly ("redis" | "python")[];
+  readonly needs: readonly NeedName[];
   /** Tiers of a group run side by side; groups run one after the other, so that pure tests do not disturb those that keep time. */
   readonly group: number;
+  /** True: runs only when it is named; `make test` leaves it to `make e2e`. */
+  readonly isOnRequest?: boolean;
+  /** True: one worker, one file after the other in the order of their names. */
+  readonly isSerial?: boolean;
+  /** How long a test, or a hook, may take, ms; absent: what vitest.config.ts says. */
+  readonly timeoutMs?: number;
+  /** File that vitest runs once around the tier; absent or missing: none. */
+  readonly globalSetup?: string;
+  /** File that vitest runs before each test file; absent or missing: none. */
+  readonly setupFile?: string;
 }
 
 /** The tools that `needs` names. */
-export const needs: Readonly<Record<"redis" | "python", Need>> = {
+export const needs: Readonly<Record<NeedName, Need>> = {
   redis: {
     name: "redis-server",
     remedy: "Install Redis 7 or newer so that redis-server is on the PATH (Debian: apt-get install redis-server).",
   },
   python: { name: ".venv with the Python SDK", remedy: "Install python3 and python3-venv, then run make test again." },
+  kubernetes: {
+    name: "etcd and kube-apiserver",
+    remedy: "Install Go 1.24 or newer, then run make e2e, which builds them (alone: make cluster-binaries).",
+  },
+  cluster: {
+    name: "cluster",
+    remedy: "Run make e2e as root on Linux, or give one: make e2e KUBECONFIG=FILE, or make e2e-kind with Docker.",
+  },
 };
 
 /** Every suite, in the order of its group. A test file that no row matches would never run: the tidy tests look for such files. */
@@ -35,4 +56,23 @@ export const tiers: readonly Tier[] = [
   { name: "badinput", include: ["test/badinput/**/*.test.ts"], needs: [], group: 2 },
   { name: "faults", include: ["test/faults/**/*.test.ts"], needs: ["redis"], group: 2 },
   { name: "sdk", include: ["test/sdk/**/*.test.ts"], needs: ["redis", "python"], group: 2 },
+  {
+    name: "apiserver",
+    include: ["test/apiserver/**/*.test.ts"],
+    needs: ["kubernetes", "redis"],
+    group: 3,
+    isOnRequest: true,
+    timeoutMs: 120_000,
+    globalSetup: "test/apiserver/shared-server.ts",
+  },
+  {
+    name: "e2e",
+    include: ["test/e2e/**/*.test.ts"],
+    needs: ["cluster"],
+    group: 4,
+    isOnRequest: true,
+    isSerial: true,
+    timeoutMs: 300_000,
+    setupFile: "test/e2e/harness/evidence-on-failure.ts",
+  },
 ];

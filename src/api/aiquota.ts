@@ -5,7 +5,7 @@ import { durationSchema } from "./duration.ts";
 import { intOrString } from "./int-or-string.ts";
 import { parseMoney } from "./money.ts";
 import { apiGroup, apiVersion, entryName, metadataSchema, modelName, objectName } from "./object.ts";
-import { type CrossFieldRule, uniqueByName, uniqueScalars, withRules } from "./rules.ts";
+import { type CrossFieldRule, matching, uniqueByName, uniqueScalars, withRules } from "./rules.ts";
 import { ancestorStatusSchema, usageStatusSchema } from "./status.ts";
 
 /** Fifteen digits: the largest round bound below 2^53. */
@@ -48,11 +48,11 @@ const windowSchema = withRules(
       ),
     duration: durationSchema({ min: "1s", max: "744h" }).optional().describe("Sliding and Fixed."),
     period: z.enum(["Day", "Week", "Month"]).optional().describe("Calendar. Weeks begin on Monday."),
-    timeZone: z
-      .string()
-      .min(1)
-      .max(64)
-      .regex(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/, { error: "must be an IANA time zone such as Europe/Warsaw" })
+    timeZone: matching(
+      z.string().min(1).max(64),
+      "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+      "must be an IANA time zone such as Europe/Warsaw",
+    )
       .optional()
       .describe("Calendar. IANA name; absent: UTC."),
   }),

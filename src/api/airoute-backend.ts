@@ -1,7 +1,7 @@
 /** Backends of a route: one upstream account or endpoint each, and how it is authenticated. */
 import { z } from "zod";
 import { entryName, objectName } from "./object.ts";
-import { type CrossFieldRule, celMatches, withRules } from "./rules.ts";
+import { type CrossFieldRule, celMatches, matching, withRules } from "./rules.ts";
 
 /** Where a backend of type OpenAI goes when it names no endpoint. */
 export const openaiEndpoint = "https://api.openai.com/v1";
@@ -15,11 +15,7 @@ const loopbackPattern = "^http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0
 const loopback = new RegExp(loopbackPattern);
 
 const headerValue = () =>
-  z
-    .string()
-    .min(1)
-    .max(256)
-    .regex(/^[A-Za-z0-9_.:-]+$/, { error: "must be letters, digits and _ . : -" });
+  matching(z.string().min(1).max(256), "^[A-Za-z0-9_.:-]+$", "must be letters, digits and _ . : -");
 
 const credentialSchema = z.strictObject({
   type: z.enum(["Secret"]).describe("How the backend is authenticated. Secret: a provider key from a Secret."),
@@ -28,12 +24,11 @@ const credentialSchema = z.strictObject({
       name: objectName().describe(
         'Secret in the route\'s namespace. It must carry the label `sidegate.dev/credential: "true"`.',
       ),
-      key: z
-        .string()
-        .min(1)
-        .max(253)
-        .regex(/^[A-Za-z0-9._-]+$/, { error: "must be letters, digits and . _ -, as keys of Secrets are" })
-        .describe("Key in that Secret."),
+      key: matching(
+        z.string().min(1).max(253),
+        "^[A-Za-z0-9._-]+$",
+        "must be letters, digits and . _ -, as keys of Secrets are",
+      ).describe("Key in that Secret."),
     })
     .describe("Where the provider key stands."),
   organization: headerValue().optional().describe("Sent as `OpenAI-Organization`. Not for AzureOpenAI."),
@@ -45,13 +40,11 @@ const shape = z.strictObject({
   type: z
     .enum(["OpenAI", "AzureOpenAI", "OpenAICompatible"])
     .describe("Whose API it speaks. OpenAICompatible: vLLM, Ollama and others that speak OpenAI's."),
-  endpoint: z
-    .string()
-    .min(1)
-    .max(2048)
-    .regex(new RegExp(endpointPattern), {
-      error: "must be a URL without user, query and fragment, such as https://api.openai.com/v1",
-    })
+  endpoint: matching(
+    z.string().min(1).max(2048),
+    endpointPattern,
+    "must be a URL without user, query and fragment, such as https://api.openai.com/v1",
+  )
     .optional()
     .describe(
       `Base URL: for OpenAI and OpenAICompatible up to and including the version (\`${openaiEndpoint}\`, the default of type OpenAI), for AzureOpenAI the resource (\`https://NAME.openai.azure.com\`). A trailing slash does not matter.`,
@@ -60,12 +53,11 @@ const shape = z.strictObject({
     .boolean()
     .default(false)
     .describe("Allows a plain http endpoint that is not loopback, such as a model server in the cluster."),
-  apiVersion: z
-    .string()
-    .max(64)
-    .regex(/^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$/, {
-      error: "must be v1, or a dated version such as 2024-10-21 or 2025-04-01-preview",
-    })
+  apiVersion: matching(
+    z.string().max(64),
+    "^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$",
+    "must be v1, or a dated version such as 2024-10-21 or 2025-04-01-preview",
+  )
     .optional()
     .describe("AzureOpenAI only. `v1` (the default) or a dated version, which uses deployment URLs."),
   credentials: z

@@ -157,7 +157,12 @@ export const airouteRuleRows: readonly SchemaRow[] = [
     "rules[0].request.limits.bodyBytes",
     "must be a size",
   ),
-  bad("n is at most 128", { "rules.0.request.limits.n": 129 }, "rules[0].request.limits.n", "at most 128"),
+  bad(
+    "choices are at most 128",
+    { "rules.0.request.limits.choices": 129 },
+    "rules[0].request.limits.choices",
+    "at most 128",
+  ),
   bad(
     "messages is at least 1",
     { "rules.0.request.limits.messages": 0 },

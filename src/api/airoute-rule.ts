@@ -74,7 +74,8 @@ const limitsSchema = z.strictObject({
     .describe(
       "Output of one choice in tokens; asked for where the client names none. Absent: the model's own maximum.",
     ),
-  n: z.int().min(1).max(128).default(8).describe("Choices of one request."),
+  // Not `n`, as the body calls it: YAML 1.1, which kubectl reads, takes that for the boolean false.
+  choices: z.int().min(1).max(128).default(8).describe("Choices (`n`) of one request."),
 });
 
 const requestSchema = z.strictObject({

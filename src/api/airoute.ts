@@ -4,7 +4,7 @@ import { backendSchema } from "./airoute-backend.ts";
 import { ruleSchema } from "./airoute-rule.ts";
 import { moneySchema } from "./money.ts";
 import { apiVersion, metadataSchema, modelName, objectName } from "./object.ts";
-import { uniqueByName, withRules } from "./rules.ts";
+import { matching, uniqueByName, withRules } from "./rules.ts";
 import { parentStatusSchema, sidecarsStatusSchema } from "./status.ts";
 
 const parentRefSchema = z.strictObject({
@@ -47,14 +47,11 @@ const auditSchema = withRules(
     sink: z.enum(["Stdout", "File", "None"]).default("Stdout").describe("Where audit records go."),
     file: z
       .strictObject({
-        path: z
-          .string()
-          .min(2)
-          .max(4096)
-          .regex(/^(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/, {
-            error: "must be an absolute path of letters, digits and . _ -",
-          })
-          .describe("Absolute path; records are appended as JSON lines."),
+        path: matching(
+          z.string().min(2).max(4096),
+          "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$",
+          "must be an absolute path of letters, digits and . _ -",
+        ).describe("Absolute path; records are appended as JSON lines."),
       })
       .optional()
       .describe("Sink File only."),

@@ -3,7 +3,7 @@
 /** Where a key stands: on pods, on Secrets that users write, or on the Secrets that the operator publishes. */
 export interface MarkRow {
   readonly key: string;
-  readonly on: "Pod" | "Secret" | "ConfigSecret" | "Namespace";
+  readonly on: "Pod" | "Secret" | "ConfigSecret" | "WebhookSecret";
   readonly as: "label" | "annotation";
   readonly by: "user" | "injector" | "operator";
   readonly sentence: string;
@@ -31,6 +31,10 @@ export const marks = {
   config: `${prefix}/config`,
   serviceAccount: `${prefix}/service-account`,
   unusedSince: `${prefix}/unused-since`,
+  publishedAt: `${prefix}/published-at`,
+  rotate: `${prefix}/rotate`,
+  announced: `${prefix}/ca-announced`,
+  switched: `${prefix}/ca-switched`,
   credential: `${prefix}/credential`,
   hosts: `${prefix}/hosts`,
 } as const;
@@ -118,5 +122,27 @@ export const markTable: readonly MarkRow[] = [
     "annotation",
     "user",
     "Hosts that the Secret's values may be sent to, separated by commas; absent: any.",
+  ),
+  row(
+    marks.publishedAt,
+    "ConfigSecret",
+    "annotation",
+    "operator",
+    "When its data changed last; younger pods need no refresh.",
+  ),
+  row(
+    marks.rotate,
+    "WebhookSecret",
+    "annotation",
+    "user",
+    "Asks for a new certificate authority; any value. Removed when it is made.",
+  ),
+  row(marks.announced, "WebhookSecret", "annotation", "operator", "When the API server was told of the new authority."),
+  row(
+    marks.switched,
+    "WebhookSecret",
+    "annotation",
+    "operator",
+    "When the serving certificate of the new authority was written.",
   ),
 ];

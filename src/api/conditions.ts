@@ -19,6 +19,7 @@ export const conditionReasons = {
     UnsupportedValue: "A value is well formed, but cannot be used here, such as a time zone that nobody knows.",
     QuotaNotEnforceable:
       "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
+    ConfigTooLarge: "The compiled config does not fit into a Secret; the last one that did stays in force.",
   },
   ResolvedRefs: {
     ResolvedRefs: "Everything was found.",
@@ -29,6 +30,7 @@ export const conditionReasons = {
     SecretInvalid: "The value in the Secret is empty, too long, or holds characters that a header cannot carry.",
     SecretNotPermitted:
       "The Secret does not carry the label that permits its use, or its hosts annotation excludes the endpoint.",
+    ServiceAccountNotFound: "The service account does not exist; the route waits for it.",
   },
   Programmed: {
     Programmed: "Every live sidecar has the current config.",
@@ -36,6 +38,8 @@ export const conditionReasons = {
     Reconciling: "The config is being published.",
     HeartbeatMissing: "Live sidecars do not report.",
     QuotaStoreUnavailable: "Redis is away, so nobody can report.",
+    ConfigRefused: "A live sidecar refused the config and keeps the last good one; the message says why.",
+    NotInForce: "Nothing runs it, because it is not accepted; the condition Accepted says why.",
   },
 } as const;
 /** A reason of any type. */

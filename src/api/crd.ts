@@ -57,12 +57,26 @@ export const airouteKind: Kind = {
     conditionColumn("parents", "Accepted"),
     conditionColumn("parents", "ResolvedRefs", 1),
     conditionColumn("parents", "Programmed"),
+    {
+      name: "Reason",
+      type: "string",
+      jsonPath: '.status.parents[0].conditions[?(@.type=="Programmed")].reason',
+      description: "Reason of the condition Programmed of the first entry.",
+      priority: 1,
+    },
     { name: "Sidecars", type: "integer", jsonPath: ".status.sidecars.desired", description: "Live sidecars." },
     {
       name: "Current",
       type: "integer",
       jsonPath: ".status.sidecars.programmed",
       description: "Live sidecars that run the current config.",
+    },
+    {
+      name: "Outdated",
+      type: "integer",
+      jsonPath: ".status.sidecars.outdated",
+      description: "Live sidecars that only a restart of their pods brings up to date.",
+      priority: 1,
     },
     age,
   ],
@@ -82,6 +96,12 @@ export const aiquotaKind: Kind = {
     { name: "Mode", type: "string", jsonPath: ".spec.mode", description: "Enforce or Audit." },
     { name: "Target", type: "string", jsonPath: ".spec.targetRefs[0].name", description: "The first target." },
     {
+      name: "Limit",
+      type: "string",
+      jsonPath: ".status.usage[0].limit",
+      description: "The limit that the next columns speak of.",
+    },
+    {
       name: "Used",
       type: "string",
       jsonPath: ".status.usage[0].used",
@@ -94,8 +114,15 @@ export const aiquotaKind: Kind = {
       description: "What the first subject has left.",
     },
     {
-      name: "Resets",
+      name: "Reserved",
       type: "string",
+      jsonPath: ".status.usage[0].reserved",
+      description: "What calls of the first subject that have not ended hold.",
+      priority: 1,
+    },
+    {
+      name: "Resets",
+      type: "string", // a date would be shown as its age, and this one is yet to come
       jsonPath: ".status.usage[0].resetsAt",
       description: "When the first subject's window ends.",
     },

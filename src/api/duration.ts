@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assert } from "../base/assert.ts";
+import { celMatches, matching } from "./rules.ts";
 
 /** One to four groups of one to five digits and a unit, as Gateway API writes them (GEP-2257): `90s`, `1m30s`, `500ms`. */
 export const durationPattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
@@ -28,10 +29,10 @@ export const durationSchema = (bounds: { min: string; max: string }) => {
   const minMs = durationMs(bounds.min);
   const maxMs = durationMs(bounds.max);
   const message = `must be a duration from ${bounds.min} to ${bounds.max}`;
-  return z
-    .string()
-    .max(durationLengthMax)
-    .regex(new RegExp(durationPattern), { error: 'must be a duration such as "90s", "1m30s" or "500ms"' })
+  const written = 'must be a duration such as "90s", "1m30s" or "500ms"';
+  const isWritten = celMatches("self", durationPattern);
+  const isWithin = `duration(self) >= duration('${bounds.min}') && duration(self) <= duration('${bounds.max}')`;
+  return matching(z.string().max(durationLengthMax), durationPattern, written)
     .check((context) => {
       const ms = parseDuration(context.value);
       if (ms !== undefined && (ms < minMs || ms > maxMs))
@@ -40,7 +41,8 @@ export const durationSchema = (bounds: { min: string; max: string }) => {
     .meta({
       bounds: `${bounds.min} to ${bounds.max}`,
       "x-kubernetes-validations": [
-        { rule: `duration(self) >= duration('${bounds.min}') && duration(self) <= duration('${bounds.max}')`, message },
+        { rule: isWritten, message: written },
+        { rule: `!${isWritten} || (${isWithin})`, message },
       ],
     });
 };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assert } from "../base/assert.ts";
+import { matching } from "./rules.ts";
 
 /** Nano-dollars in a dollar: money is counted in these, as integers. */
 export const nanosPerDollar = 1_000_000_000;
@@ -22,10 +23,8 @@ export const nanoDollars = (value: string | number): number => {
 
 /** Schema of an amount of dollars as a decimal string: a YAML number would have passed through a float. */
 export const moneySchema = () =>
-  z
-    .string({ error: 'must be a decimal string in quotes, such as "2.50"' })
-    .max(17)
-    .regex(/^([0-8][0-9]{6}|[0-9]{1,6})(\.[0-9]{1,9})?$/, {
-      error: 'must be a decimal below 9000000 with at most 9 decimals, such as "2.50"',
-    })
-    .meta({ bounds: "0 to below 9000000, at most 9 decimals" });
+  matching(
+    z.string({ error: 'must be a decimal string in quotes, such as "2.50"' }).max(17),
+    "^([0-8][0-9]{6}|[0-9]{1,6})(\\.[0-9]{1,9})?$",
+    'must be a decimal below 9000000 with at most 9 decimals, such as "2.50"',
+  ).meta({ bounds: "0 to below 9000000, at most 9 decimals" });

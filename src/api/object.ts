@@ -1,5 +1,6 @@
 /** What every resource has: group, version, metadata, and the names that Kubernetes allows. */
 import { z } from "zod";
+import { matching } from "./rules.ts";
 
 /** API group of our kinds, and prefix of our labels and annotations. */
 export const apiGroup = "sidegate.dev";
@@ -13,19 +14,20 @@ export const labelPattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /** Name of a Kubernetes object. */
 export const objectName = () =>
-  z.string().min(1).max(253).regex(new RegExp(subdomainPattern), {
-    error: "must be lower-case letters, digits, '-' and '.', as Kubernetes names are",
-  });
+  matching(
+    z.string().min(1).max(253),
+    subdomainPattern,
+    "must be lower-case letters, digits, '-' and '.', as Kubernetes names are",
+  );
 
 /** Name of an entry inside one of our resources: a backend, a rule, a limit. */
 export const entryName = () =>
-  z
-    .string()
-    .min(1)
-    .max(63)
-    .regex(new RegExp(labelPattern), { error: "must be lower-case letters, digits and '-', at most 63" });
+  matching(z.string().min(1).max(63), labelPattern, "must be lower-case letters, digits and '-', at most 63");
 
-/** Name of a model or deployment as providers write them: visible ASCII without quotes or backslash. */
+/**
+ * Name of a model or deployment as providers write them: visible ASCII without quotes or backslash. Not `matching`: a route can hold
+ * so many of them that the API server refuses a rule over each, by its cost.
+ */
 export const modelName = () =>
   z
     .string()

@@ -104,7 +104,7 @@ const boundsOf = (node: OpenApiNode): string => {
 
 const ruleRows = (node: OpenApiNode, path: string): string[][] => {
   const own = (node["x-kubernetes-validations"] ?? [])
-    .filter(() => node.bounds === undefined)
+    .filter(() => node.bounds === undefined && node.type !== "string")
     .map(({ message, fieldPath = "" }) => [`\`${path}${path ? fieldPath : fieldPath.slice(1)}\``, message]);
   const unique = node["x-kubernetes-list-type"] === "map" ? [[`\`${path}\``, "names are unique"]] : [];
   const below = Object.entries(node.properties ?? {}).flatMap(([name, field]) =>

@@ -39,6 +39,15 @@ export const withRules = <Schema extends z.ZodType>(
       })),
     });
 
+/**
+ * A text of a pattern. The API server knows the pattern, which tools read, and says `message`, which people read: as CEL rules do,
+ * it stands beside the complaint about the pattern. The pattern must hold in RE2 and in JavaScript, and have no single quote.
+ */
+export const matching = (schema: z.ZodString, pattern: string, message: string): z.ZodString =>
+  schema
+    .regex(new RegExp(pattern), { error: message })
+    .meta({ "x-kubernetes-validations": [{ rule: celMatches("self", pattern), message }] });
+
 /** A list whose entries have names of their own; the API server holds it as a map by `name`. */
 export const uniqueByName = <Schema extends z.ZodType<readonly { name: string }[]>>(schema: Schema): Schema =>
   schema

@@ -57,7 +57,7 @@ test("a minimal route has every default", () => {
         request: {
           defaults: {},
           overrides: {},
-          limits: { bodyBytes: "32Mi", jsonBytes: "16Mi", messages: 2000, n: 8 },
+          limits: { bodyBytes: "32Mi", jsonBytes: "16Mi", messages: 2000, choices: 8 },
         },
         timeouts: { connect: "5s", firstByte: "600s", idle: "120s", total: "900s" },
         retry: { attempts: 1 },

@@ -6,6 +6,7 @@ import type { AIQuota } from "../api/aiquota.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import type { SecretResource } from "../api/secret.ts";
 import { contractVersion, type QuotaConfig, type RouteConfig, type SidecarConfig } from "../config/contract.ts";
+import { idleLimits } from "./idle-limits.ts";
 import { conditionOf, type Finding, type QuotaOutcome, type RouteOutcome } from "./outcome.ts";
 import { compileQuota, quotaScope } from "./quota.ts";
 import { compileRoute } from "./route.ts";
@@ -104,7 +105,10 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
   const findings: Finding[] = [];
   const blocks: string[] = [];
   for (const quota of quotasOf(input)) {
-    findings.push(...targetFindings(quota, input));
+    findings.push(
+      ...targetFindings(quota, input),
+      ...idleLimits(quota, input.routes).filter(({ isPending }) => !isPending),
+    );
     const scope = route && quotaScope(quota, { ...input, route: route.name });
     if (!route || !scope) continue;
     const compiled = compileQuota(quota, route, scope.rules);

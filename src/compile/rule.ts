@@ -8,6 +8,7 @@ import { inferenceEndpoints } from "../openai/endpoints.ts";
 /** `usable`: names of the backends that can be called; refs to others are left out, all of them perhaps. */
 export const compileRule = (rule: RuleSpec, usable: ReadonlySet<string>): RuleConfig => {
   const { limits, ...request } = rule.request;
+  const { choices: n, ...others } = limits;
   const bodyBytes = quantityBytes(limits.bodyBytes);
   return {
     name: rule.name,
@@ -15,7 +16,7 @@ export const compileRule = (rule: RuleSpec, usable: ReadonlySet<string>): RuleCo
     backendRefs: rule.backendRefs.filter(({ name }) => usable.has(name)),
     request: {
       ...request,
-      limits: { ...limits, bodyBytes, jsonBytes: Math.min(bodyBytes, quantityBytes(limits.jsonBytes)) },
+      limits: { ...others, n, bodyBytes, jsonBytes: Math.min(bodyBytes, quantityBytes(limits.jsonBytes)) },
     },
     timeouts: {
       connectMs: durationMs(rule.timeouts.connect),

@@ -35,6 +35,13 @@ export const encodeConfig = (config: SidecarConfig): string => {
   return text;
 };
 
+/** Encoders by contract version: the current one, and the one before it for sidecars that have not been restarted since. */
+const encoders: ReadonlyMap<number, (config: SidecarConfig) => string> = new Map([[contractVersion, encodeConfig]]);
+
+/** The config in a given contract version; undefined where this build has no encoder for it. Throws ConfigFault as `encodeConfig`. */
+export const encodeConfigAs = (config: SidecarConfig, version: number): string | undefined =>
+  encoders.get(version)?.(config);
+
 /** `sha256:` and the hex digest of the text's UTF-8 bytes. */
 export const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text, "utf8").digest("hex")}`;
 

@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import * as z from "zod";
 import { contractVersion } from "../config/contract.ts";
 
+/** Whose environment application containers can get: the clients of OpenAI, those of Azure OpenAI, or none. */
+export const injectionClients = ["OpenAI", "AzureOpenAI", "None"] as const;
+
 const quantity = z
   .string()
   .regex(/^\d{1,9}(\.\d{1,3})?(m|k|M|G|Ki|Mi|Gi)?$/, "must be a quantity, such as 50m or 128Mi");
@@ -40,7 +43,7 @@ export const injectionSettingsSchema = z.strictObject({
     .prefault({}),
   logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   /** Environment that application containers get where the pod does not say. */
-  client: z.enum(["OpenAI", "AzureOpenAI", "None"]).default("OpenAI"),
+  client: z.enum(injectionClients).default("OpenAI"),
 });
 
 /** Settings, defaults filled in. */
@@ -65,6 +68,8 @@ export const sidecarPlaces = {
   group: 14_100,
   proxyPort: 15_100,
   adminPort: 15_101,
+  /** Name of the admin port in the pod, by which a PodMonitor finds it; Kubernetes allows 15 characters. */
+  adminPortName: "sidegate-admin",
   volumes: {
     config: "sidegate-config",
     tokens: "sidegate-tokens",

@@ -21,3 +21,6 @@ export const configSecretName = ({ namespace, serviceAccount, routePick = "" }: 
 /** One line for queues, logs and maps. */
 export const workloadKey = ({ namespace, serviceAccount, routePick = "" }: Workload): string =>
   `${namespace}/${serviceAccount}/${routePick}`;
+
+/** True for a name that `configSecretName` may have made; a Secret of anybody else is very unlikely to have such a name. */
+export const isConfigSecretName = (name: string): boolean => /^sidegate-.{1,40}-[0-9a-f]{12}$/.test(name);

@@ -1,5 +1,7 @@
 /** What the reconcilers need from the world beside the API server, as interfaces with their law. */
 import type { AIQuota } from "../api/aiquota.ts";
+import type { AIRoute } from "../api/airoute.ts";
+import type { SecretResource } from "../api/secret.ts";
 
 /** What one sidecar last said of itself. */
 export interface Heartbeat {
@@ -52,4 +54,14 @@ export interface NamespaceKeys {
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
   /** Text of `redis.json` for the namespace's sidecars: where Redis is and as whom to log in. Canonical: equal input, equal text. */
   readonly redisJson: string;
+}
+
+/** The resources of a namespace as the informers know them: what `compile` is called with. */
+export interface ResourceView {
+  /** False until every list was read once; admission then answers without a warning, reconcilers wait. */
+  readonly isSynced: boolean;
+  routes(namespace: string): readonly AIRoute[];
+  quotas(namespace: string): readonly AIQuota[];
+  /** Those with the credential label, decoded. */
+  secrets(namespace: string): readonly SecretResource[];
 }

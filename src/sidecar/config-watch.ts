@@ -1,16 +1,10 @@
-/**
- * Watches the directory that the control plane's config is mounted in. The kubelet swaps a Secret volume whole (a symlink
- * moves), so a change is seen as new contents, never as half a file; a config that does not parse leaves the last good one.
- */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+/** Follows the config that the control plane mounts; one that does not parse leaves the last good one. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigFault, decodeConfig, digestOf, newestReadable } from "../config/codec.ts";
 import type { SidecarConfig } from "../config/contract.ts";
+import { watchPath } from "./file-watch.ts";
 
-/** How often the directory is read even when the file system reports nothing, in ms; some never report symlink swaps. */
-const pollMs = 1_000;
-/** How long events of the file system are gathered before the directory is read, in ms. */
-const settleMs = 20;
 /** Largest config, in bytes: a Kubernetes Secret holds 1 MiB. */
 const configBytesMax = 2 * 1024 * 1024;
 
@@ -74,27 +68,5 @@ export function watchConfig(path: string, inForce: string, listener: ConfigListe
     seen = key;
     listener.refused(fault instanceof Error ? fault.message : String(fault));
   };
-  // one look for a burst of events, such as the kubelet's or those of other files in the directory
-  let soon: NodeJS.Timeout | undefined;
-  const watcher = tryWatch(path, () => {
-    soon ??= setTimeout(() => {
-      soon = undefined;
-      look();
-    }, settleMs).unref();
-  });
-  const timer = setInterval(look, pollMs).unref();
-  return () => {
-    watcher?.close();
-    clearTimeout(soon);
-    clearInterval(timer);
-  };
-}
-
-/** inotify where it is to be had; the poll stands in where not. */
-function tryWatch(path: string, look: () => void): FSWatcher | undefined {
-  try {
-    return watch(path, { persistent: false }, look).on("error", () => undefined);
-  } catch {
-    return undefined;
-  }
+  return watchPath(path, look);
 }

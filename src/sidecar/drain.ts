@@ -23,6 +23,7 @@ export interface Drainable {
   readonly leases: LeaseKeeper;
   readonly sinks: Sinks;
   readonly pools: Pools;
+  readonly endHeartbeat: () => Promise<void>;
   readonly closeStores: () => Promise<void>;
   readonly setUnready: () => void;
   /** How long running streams may take, in ms. */
@@ -38,6 +39,7 @@ export const drainSteps = (parts: Drainable): readonly DrainStep[] => [
   { name: "close the proxy", timeoutMs: farewellMs, run: () => closeProxy(parts.proxy) },
   { name: "settle", timeoutMs: flushMs, run: () => settleAll(parts) },
   { name: "flush the audit", timeoutMs: flushMs, run: () => parts.sinks.close() },
+  { name: "end the heartbeat", timeoutMs: farewellMs, run: parts.endHeartbeat },
   {
     name: "close stores",
     timeoutMs: flushMs,

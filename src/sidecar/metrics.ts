@@ -31,6 +31,8 @@ export const metricCatalogue = {
   sidegate_cache_lookups_total: "Exact cache look-ups by result.",
   sidegate_audit_failures_total: "Audit records that could not be written.",
   sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",
+  sidegate_heartbeat_failures_total:
+    "Heartbeats that could not be written; the operator then counts the pod as silent.",
   sidegate_config_info: "1 for the config in force, by digest and policy version.",
   sidegate_config_reload_failures_total: "Configs that were refused; the last good one stays in force.",
   process_resident_memory_bytes: "Resident memory of the process.",
@@ -70,6 +72,7 @@ export class SidecarMetrics {
   readonly #unenforced = this.#counter("sidegate_quota_unenforced_total", "decision");
   readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
   readonly #audit = this.#counter("sidegate_audit_failures_total");
+  readonly #heartbeats = this.#counter("sidegate_heartbeat_failures_total");
   readonly #reloadFailures = this.#counter("sidegate_config_reload_failures_total");
   readonly #configInfo: Gauge<"digest" | "policy_version">;
   readonly #models = new Set<string>();
@@ -162,6 +165,9 @@ export class SidecarMetrics {
   }
   auditFailed(): void {
     this.#audit.inc();
+  }
+  heartbeatFailed(): void {
+    this.#heartbeats.inc();
   }
   configInForce(digest: string, policyVersion: string): void {
     this.#configInfo.reset();

@@ -10,17 +10,22 @@ export const settingsTable = {
   SIDEGATE_POD: ["", "Name of the pod (downward API)."],
   SIDEGATE_LISTEN: ["127.0.0.1:15100", "Address of the proxy."],
   SIDEGATE_ADMIN: ["0.0.0.0:15101", "Address of probes and metrics; /status answers on loopback only."],
-  SIDEGATE_REDIS_URL: ["", "Shared quotas and cache; empty: in memory, for one machine only."],
+  SIDEGATE_REDIS_FILE: ["", "redis.json that the operator publishes: where Redis is and as whom to log in; followed."],
+  SIDEGATE_REDIS_URL: [
+    "",
+    "Redis without a cluster, in place of the file. Both empty: in memory, for one machine only.",
+  ],
   SIDEGATE_GRACE_SECONDS: ["28", "How long running streams may take at the end; 2 s below the pod's grace period."],
   SIDEGATE_LOG_LEVEL: ["info", "debug, info, warn, error or silent."],
 } as const satisfies Record<string, readonly [string | undefined, string]>;
 
-/** The environment, checked. `redisUrl` undefined: quotas and cache in memory. `graceMs`: 0 to 3,600,000. */
+/** The environment, checked. `redisFile` and `redisUrl` undefined: quotas and cache in memory. `graceMs`: 0 to 3,600,000. */
 export interface SidecarSettings {
   readonly configPath: string;
   readonly identity: Identity;
   readonly listen: { host: string; port: number };
   readonly admin: { host: string; port: number };
+  readonly redisFile: string | undefined;
   readonly redisUrl: string | undefined;
   readonly graceMs: number;
   readonly logLevel: LogLevel;
@@ -57,10 +62,13 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
     },
     listen: address("SIDEGATE_LISTEN"),
     admin: address("SIDEGATE_ADMIN"),
+    redisFile: text("SIDEGATE_REDIS_FILE") || undefined,
     redisUrl: text("SIDEGATE_REDIS_URL") || undefined,
     graceMs,
     logLevel: level ?? "info",
   };
+  if (settings.redisFile !== undefined && settings.redisUrl !== undefined)
+    faults.push("SIDEGATE_REDIS_FILE and SIDEGATE_REDIS_URL exclude each other: set one of them");
   if (faults.length > 0) throw new SettingsFault(faults.join("; "));
   return settings;
 }

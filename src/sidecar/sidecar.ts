@@ -4,13 +4,15 @@ import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { drain } from "../base/lifecycle.ts";
 import type { Log } from "../base/log.ts";
-import type { SidecarConfig } from "../config/contract.ts";
+import { contractVersion, type SidecarConfig } from "../config/contract.ts";
 import { adminServer } from "./admin.ts";
 import { drainSteps } from "./drain.ts";
 import type { Identity } from "./exchange.ts";
 import { Gateway } from "./gateway.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { SidecarMetrics } from "./metrics.ts";
 import type { AuditSink } from "./ports/audit-sink.ts";
+import type { BeatStore } from "./ports/beat-store.ts";
 import type { CacheStore } from "./ports/cache-store.ts";
 import type { QuotaStore } from "./ports/quota-store.ts";
 import { LeaseKeeper } from "./quota/leases.ts";
@@ -26,6 +28,8 @@ export interface Stores {
   readonly kind: "redis" | "memory";
   readonly quota: QuotaStore;
   readonly cache: CacheStore;
+  /** Absent: nobody reads heartbeats. */
+  readonly beats?: BeatStore;
   readonly isUp: () => boolean;
   readonly close: () => Promise<void>;
 }
@@ -55,6 +59,8 @@ export interface SidecarOptions {
   readonly ca?: string;
   /** Node's own process metrics (default true); off where many sidecars share a process. */
   readonly processMetrics?: boolean;
+  /** Version of this build, for the heartbeat; absent: unknown. */
+  readonly release?: string;
 }
 
 /** Makes a sidecar and starts it: resolves when both ports listen. Rejects when one cannot. */
@@ -78,6 +84,7 @@ export class RunningSidecar {
   readonly #deps: SnapshotDeps;
   readonly #proxy: HttpServer;
   readonly #admin: HttpServer;
+  readonly #heartbeat: Heartbeat | undefined;
   readonly #startedMs: number;
   #draining = false;
   #lastReloadFault: string | undefined;
@@ -117,6 +124,7 @@ export class RunningSidecar {
     const snapshot = snapshotOf(options.config, options.digest, this.#deps);
     this.gateway = new Gateway({ clock, metrics, log, instance, snapshot });
     this.#enforce(snapshot);
+    this.#heartbeat = this.#heartbeatOf(options);
     this.#proxy = proxyServer((request, response) => this.gateway.handle(request, response));
     const notReady = (): string[] => (this.#draining ? ["draining"] : []);
     this.#admin = adminServer({ registry: metrics.registry, notReady, status: () => this.status() });
@@ -137,6 +145,7 @@ export class RunningSidecar {
     await this.#proxy.listen(this.#options.listen);
     this.settler.start();
     this.leases.start();
+    this.#heartbeat?.start();
   }
 
   /** Puts a config in force: requests that come from now on use it, those that run keep theirs. */
@@ -144,6 +153,7 @@ export class RunningSidecar {
     this.#lastReloadFault = undefined;
     this.#enforce(snapshotOf(config, digest, this.#deps));
     this.#options.log.info({ digest, policyVersion: config.route?.policyVersion ?? "none" }, "config in force");
+    this.#heartbeat?.now();
   }
 
   /** Counts and remembers a config that was refused; the last good one stays. */
@@ -154,6 +164,27 @@ export class RunningSidecar {
       { why, digest: this.gateway.snapshot.digest },
       "config refused, the last good one stays in force",
     );
+    this.#heartbeat?.now();
+  }
+
+  /** A sidecar without a pod, or without a shared store, has nobody to tell. */
+  #heartbeatOf({ stores, identity, release, log, random }: SidecarOptions): Heartbeat | undefined {
+    if (stores.beats === undefined || identity.pod === undefined) return undefined;
+    return new Heartbeat({
+      store: stores.beats,
+      namespace: identity.namespace,
+      pod: identity.pod,
+      say: () => ({
+        instance: this.#instance,
+        contract: contractVersion,
+        digest: this.gateway.snapshot.digest,
+        release: release ?? "unknown",
+        fault: this.#lastReloadFault,
+      }),
+      log,
+      failed: () => this.metrics.heartbeatFailed(),
+      random: random ?? Math.random,
+    });
   }
 
   #enforce(snapshot: Snapshot): void {
@@ -173,6 +204,7 @@ export class RunningSidecar {
         leases: this.leases,
         sinks: this.#sinks,
         pools: this.#pools,
+        endHeartbeat: async () => this.#heartbeat?.stop(),
         closeStores: this.#options.stores.close,
         setUnready: () => {
           this.#draining = true;

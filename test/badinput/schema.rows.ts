@@ -203,7 +203,7 @@ const others: readonly SchemaRow[] = [
 ];
 
 /** Limits of a rule, as they stand in a route. */
-export const limitsYaml = "request: {limits: {messages: 2, inputTokens: 50, outputTokens: 100, n: 2}}";
+export const limitsYaml = "request: {limits: {messages: 2, inputTokens: 50, outputTokens: 100, choices: 2}}";
 const limited = (name: string, more: Record<string, unknown>, code: string, param: string): SchemaRow[] =>
   [false, true].map((stream) => ({
     name: `${name}${stream ? ", streamed" : ""}`,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Claim, QuotaStore, ReserveRequest, WindowSpec } from "../../src/sidecar/ports/quota-store.ts";
+import type { WindowSpec } from "../../src/base/window.ts";
+import type { Claim, QuotaStore, ReserveRequest } from "../../src/sidecar/ports/quota-store.ts";
 
 /** A store under test, with a way to let its time pass. */
 export interface OpenQuotaStore {

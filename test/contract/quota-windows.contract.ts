@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { WindowSpec } from "../../src/sidecar/ports/quota-store.ts";
+import type { WindowSpec } from "../../src/base/window.ts";
+
 import { fresh, type OpenQuotaStore } from "./quota-store.contract.ts";
 
 /** The laws of windows, which take the store's time to pass: at most a few seconds of it. */

@@ -158,7 +158,7 @@ describe("a Redis behind a bad network", () => {
   test("that delivers a reserve after its hold was given up does not bring it into force", async () => {
     await open();
     const asked = request();
-    const connection = new Connection({ url: redis.url, log: log(), clock: systemClock, purpose: "test" });
+    const connection = new Connection({ place: { url: redis.url }, log: log(), clock: systemClock, purpose: "test" });
     await connection.ready();
     const call = releaseCall({ namespace: asked.namespace, holdId: asked.holdId, lateMs: 1_000 });
     expect(await new ScriptRunner(connection).run(call)).toBe(0);

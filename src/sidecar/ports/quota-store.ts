@@ -6,17 +6,7 @@
  * - A hold that expires stays charged at the held amounts (Concurrency is given back): silence never lowers a counter.
  * - Time is the store's own, never the caller's.
  */
-
-/** What a counter counts and for how long. */
-export type WindowSpec =
-  /** At most `max` in any span of `durationMs`: `slots` equal slots, the oldest counted whole, so never above, at most one slot late. */
-  | { readonly type: "Sliding"; readonly durationMs: number }
-  /** Aligned to the epoch. */
-  | { readonly type: "Fixed"; readonly durationMs: number }
-  /** `boundariesMs`: ascending starts of windows around now, at least the current one's start and end; the store's time picks. */
-  | { readonly type: "Calendar"; readonly boundariesMs: readonly number[] }
-  /** Amount in use now; given back at settlement, release or expiry. */
-  | { readonly type: "Concurrency" };
+import type { WindowSpec } from "../../base/window.ts";
 
 /** One limit that applies to a request. */
 export interface Claim {

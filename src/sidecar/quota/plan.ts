@@ -1,9 +1,11 @@
 /** Which limits of which quotas a request meets, and what each will cost: from config and request to claims. */
 import { createHash } from "node:crypto";
+import { calendarBoundaries } from "../../base/calendar.ts";
+import type { WindowSpec } from "../../base/window.ts";
 import type { LimitConfig, ModelConfig, QuotaConfig } from "../../config/contract.ts";
+import { counterName, sharedSubject } from "../../redis/keys.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
-import type { Claim, WindowSpec } from "../ports/quota-store.ts";
-import { calendarBoundaries } from "./calendar.ts";
+import type { Claim } from "../ports/quota-store.ts";
 
 /** One claim with what is needed to word a refusal and to settle. */
 export interface PlannedClaim {
@@ -53,7 +55,7 @@ export function nameInKey(text: string): string {
 
 /** The value that a quota counts by: `sa=team/bot:model=gpt-4o`; `all` for one shared counter. */
 const subjectOf = (quota: QuotaConfig, exchange: Authorized): string =>
-  quota.per.length === 0 ? "all" : quota.per.map((part) => subjectParts[part](exchange)).join(":");
+  quota.per.length === 0 ? sharedSubject : quota.per.map((part) => subjectParts[part](exchange)).join(":");
 
 function windowOf(limit: LimitConfig, nowMs: number): WindowSpec {
   const window = limit.window;
@@ -103,7 +105,7 @@ export function planClaims(
         limit,
         subject,
         claim: {
-          counter: `${quota.namespace}/${quota.name}/${limit.name}/${subject}`,
+          counter: counterName({ namespace: quota.namespace, quota: quota.name, limit: limit.name, subject }),
           window: windowOf(limit, exchange.clock.nowMs()),
           max: limit.limit + limit.burst,
           ...holdOf(limit, exchange.estimate, model),

@@ -1,11 +1,6 @@
 import { assert } from "../../base/assert.ts";
-import type { ReserveRequest, WindowSpec } from "../ports/quota-store.ts";
-
-/** Slots of a Sliding window. More are finer (usage comes back sooner) and dearer (each is read at every reserve). */
-export const slidingSlots = 16;
-
-/** Largest amount, limit and counter, in units: what a double holds exactly. Counters stop here instead of wrapping. */
-export const unitsMax = Number.MAX_SAFE_INTEGER;
+import type { WindowSpec } from "../../base/window.ts";
+import type { ReserveRequest } from "../ports/quota-store.ts";
 
 /** Claims of one reservation. */
 export const claimsMax = 64;
@@ -16,15 +11,6 @@ export const leaseMsMax = 3_600_000;
 const counterPattern = /^[A-Za-z0-9._:/=-]{1,512}$/;
 const namespacePattern = /^[a-z0-9_-]{1,63}$/;
 const holdIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
-
-/**
- * Length of one slot, ms. Sliding: a sixteenth, rounded up, so that sixteen whole slots and the running one always cover the
- * duration. Fixed: the duration. 0 for Calendar and Concurrency, which have none.
- */
-export const slotMsOf = (window: WindowSpec): number => {
-  if (window.type === "Sliding") return Math.ceil(window.durationMs / slidingSlots);
-  return window.type === "Fixed" ? window.durationMs : 0;
-};
 
 /** Throws AssertionFault for a name that would not survive as a word of a key. */
 export const checkNames = (namespace: string, holdId: string): void => {

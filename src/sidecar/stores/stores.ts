@@ -1,23 +1,30 @@
-/** Opens the stores that a sidecar uses: Redis where a URL is given, memory for one machine. */
+/** Opens the stores that a sidecar uses: Redis where a file or a URL says where it is, memory for one machine. */
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { followRedisFile, readRedisFile } from "../redis-file.ts";
 import type { Stores } from "../sidecar.ts";
 import { createMemoryCacheStore } from "./memory/cache.ts";
 import { createMemoryQuotaStore } from "./memory/quota.ts";
-import { openRedis } from "./redis/open.ts";
+import { openRedis, type RedisStores } from "./redis/open.ts";
+
+/** Where the stores are. Both absent: in memory. */
+export interface StoreSettings {
+  /** A redis.json, which is followed. */
+  readonly redisFile?: string | undefined;
+  /** Without a file. */
+  readonly redisUrl?: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /**
- * `redisUrl` absent: memory. Never waits for Redis longer than one connection attempt, and starts without it. Throws
- * RedisUrlFault for a URL that is none.
+ * Never waits for Redis longer than one connection attempt, and starts without it. Throws RedisUrlFault for a URL that is none,
+ * SettingsFault for a file that is missing or broken: with a file there is no falling back to memory, where nothing is shared.
  */
-export async function openStores(options: { redisUrl: string | undefined; clock: Clock; log: Log }): Promise<Stores> {
-  const { redisUrl, clock, log } = options;
-  if (redisUrl !== undefined) {
-    const redis = openRedis({ url: redisUrl, clock, log });
-    await redis.ready();
-    const { quota, cache } = redis;
-    return { kind: "redis", quota, cache, isUp: () => redis.state().quota.up, close: () => redis.close() };
-  }
+export async function openStores(settings: StoreSettings): Promise<Stores> {
+  const { redisFile, redisUrl, clock, log } = settings;
+  if (redisFile !== undefined) return openFromFile(redisFile, settings);
+  if (redisUrl !== undefined) return storesIn(openRedis({ url: redisUrl, clock, log }), () => undefined);
   return {
     kind: "memory",
     quota: createMemoryQuotaStore({ clock }),
@@ -25,4 +32,27 @@ export async function openStores(options: { redisUrl: string | undefined; clock:
     isUp: () => true,
     close: async () => undefined,
   };
+}
+
+async function openFromFile(path: string, settings: StoreSettings): Promise<Stores> {
+  const place = readRedisFile(path);
+  const redis = openRedis({ ...place, clock: settings.clock, log: settings.log });
+  const unfollow = followRedisFile(path, place, {
+    changed: (next) => {
+      settings.log.info("redis.json has changed");
+      redis.follow(next);
+    },
+    refused: (why) => settings.log.error({ why }, "redis.json refused, the last good one stays in force"),
+  });
+  return storesIn(redis, unfollow);
+}
+
+async function storesIn(redis: RedisStores, unfollow: () => void): Promise<Stores> {
+  await redis.ready();
+  const { quota, cache, beats } = redis;
+  const close = (): Promise<void> => {
+    unfollow();
+    return redis.close();
+  };
+  return { kind: "redis", quota, cache, beats, isUp: () => redis.state().quota.up, close };
 }

@@ -1,5 +1,5 @@
+import { unitsMax } from "../../../base/window.ts";
 import type { Claim, ReserveRequest } from "../../ports/quota-store.ts";
-import { unitsMax } from "../claims.ts";
 
 /** What a claim holds for so much output, in units. */
 export const amountFor = (claim: Claim, output: number): number =>

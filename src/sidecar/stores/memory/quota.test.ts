@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../base/clock.ts";
-import type { Claim, WindowSpec } from "../../ports/quota-store.ts";
+import type { WindowSpec } from "../../../base/window.ts";
+import type { Claim } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { createMemoryQuotaStore } from "./quota.ts";
 

@@ -1,5 +1,6 @@
 import { assert } from "../../../base/assert.ts";
 import type { Clock } from "../../../base/clock.ts";
+import { resetMsOf, spanOf, usedOf, type WindowSpec } from "../../../base/window.ts";
 import type {
   Claim,
   ClaimState,
@@ -7,11 +8,10 @@ import type {
   ReserveRequest,
   ReserveResult,
   Settlement,
-  WindowSpec,
 } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { checkAmounts, checkCounter, checkNames, checkReserve } from "../claims.ts";
-import { type Counter, charge, correct, judge, type Meeting, resetMsOf, spanOf, usedOf } from "./counter.ts";
+import { type Counter, charge, correct, judge, type Meeting } from "./counter.ts";
 import { amountFor, grantOutput } from "./grant.ts";
 import { type HeldAmount, type Hold, Holds } from "./holds.ts";
 
@@ -75,7 +75,7 @@ class MemoryQuotaStore implements QuotaStore {
         amount: added,
         isConcurrency: claim.window.type === "Concurrency",
       });
-      states.push({ ...state, used: state.used + added, resetMs: resetMsOf(counter, span, claim.window, nowMs) });
+      states.push({ ...state, used: state.used + added, resetMs: resetMsOf(counter.slots, span, claim.window, nowMs) });
     }
     const result = { admitted: true, outputGranted, claims: states };
     this.#holds.add(holdName, { endsMs: this.#clock.monotonicMs() + request.leaseMs, amounts, result });
@@ -122,7 +122,7 @@ class MemoryQuotaStore implements QuotaStore {
     checkCounter(namespace, counter, window);
     this.#holds.expire(this.#clock.monotonicMs());
     const found = this.#counters.get(counterName(namespace, counter, window));
-    return found === undefined ? 0 : usedOf(found, spanOf(window, this.#clock.nowMs()));
+    return found === undefined ? 0 : usedOf(found.slots, spanOf(window, this.#clock.nowMs()));
   }
 
   async liveHolds(namespace: string): Promise<number> {
@@ -134,7 +134,7 @@ class MemoryQuotaStore implements QuotaStore {
     const name = counterName(namespace, claim.counter, claim.window);
     const counter = this.#counters.get(name) ?? { slots: new Map(), endsMs: 0 };
     const span = spanOf(claim.window, nowMs);
-    return { claim, name, counter, span, used: usedOf(counter, span) };
+    return { claim, name, counter, span, used: usedOf(counter.slots, span) };
   }
 
   #giveBackConcurrency(hold: Hold): void {

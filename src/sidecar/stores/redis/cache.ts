@@ -1,10 +1,10 @@
 import { assert } from "../../../base/assert.ts";
+import { cacheKey } from "../../../redis/keys.ts";
 import type { CacheStore } from "../../ports/cache-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { cacheEntryBytesMaxDefault } from "../memory/cache.ts";
 import type { Connection } from "./connection.ts";
 import { commandFaultOf } from "./faults.ts";
-import { cacheKey } from "./keys.ts";
 
 const ttlMsMax = 86_400_000;
 

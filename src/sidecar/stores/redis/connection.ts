@@ -1,22 +1,25 @@
 import { Command } from "ioredis";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
+import { connectTimeoutMsDefault } from "../../../redis/client.ts";
+import { FollowingClient } from "../../../redis/following-client.ts";
+import type { RedisPlace } from "../../../redis/place.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { Breaker, type BreakerState, probeDelay } from "./breaker.ts";
-import { type Client, connectTimeoutMsDefault, openClient } from "./client.ts";
 import { Deadlines } from "./deadlines.ts";
 import { commandFaultOf } from "./faults.ts";
-import { parseRedisUrl } from "./url.ts";
 
 /** Default bound of one command, ms. A slower answer counts as none. */
 export const commandTimeoutMsDefault = 50;
 /** With no answer at all for so long, ms, a probe also makes a new connection: the old one may be dead without a sign. */
 const silenceMsMax = 3_000;
+/** Bound of a command that is sent aside, ms: nobody waits for it. */
+const asideTimeoutMs = 1_000;
 
 /** What one Redis needs. */
 export interface ConnectionSettings {
-  /** See parseRedisUrl. */
-  readonly url: string;
+  /** Where it is; `follow` changes it. */
+  readonly place: RedisPlace;
   readonly log: Log;
   readonly clock: Clock;
   /** What it is for, in logs. */
@@ -25,8 +28,6 @@ export interface ConnectionSettings {
   readonly commandTimeoutMs?: number;
   /** Default 1,000. */
   readonly connectTimeoutMs?: number;
-  readonly tlsCa?: string | undefined;
-  readonly password?: (() => string) | undefined;
   /** 0 to 1; for jitter. Default Math.random. */
   readonly random?: () => number;
 }
@@ -49,7 +50,7 @@ export class Connection {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #timeoutMs: number;
-  readonly #client: Client;
+  readonly #client: FollowingClient;
   readonly #deadlines: Deadlines;
   #countedMs = Number.NEGATIVE_INFINITY;
   readonly #breaker: Breaker;
@@ -76,11 +77,10 @@ export class Connection {
       closed: () => this.#breakerClosed(),
     });
     const connectTimeoutMs = settings.connectTimeoutMs ?? connectTimeoutMsDefault;
-    this.#client = openClient({
-      target: parseRedisUrl(settings.url),
+    this.#client = new FollowingClient({
+      place: settings.place,
       connectTimeoutMs,
-      tlsCa: settings.tlsCa,
-      password: settings.password,
+      name: "sidegate",
       random: this.#random,
       ready: () => this.#connected(),
       lost: (reason) => this.#lost(reason),
@@ -111,6 +111,31 @@ export class Connection {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     return this.#exchange(name, args, options.isLazy ?? false);
+  }
+
+  /**
+   * Sends a command that nothing depends on: neither the breaker nor the state hears of its fate, and it waits a little for others
+   * to leave with. Rejects with StoreUnavailable when it was not answered within 1 s.
+   */
+  async aside(name: string, args: string[]): Promise<unknown> {
+    if (this.#isClosed || !this.#client.isReady())
+      throw new StoreUnavailable("Redis is not connected", { maybeDone: false });
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("timeout")), asideTimeoutMs);
+    const command = new Command(name, args);
+    this.#client.send(command, true);
+    try {
+      return await Promise.race([late, command.promise]);
+    } catch (cause) {
+      throw new StoreUnavailable(`Redis failed: ${commandFaultOf(cause).reason}`, { cause, maybeDone: true });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Goes on at another place; see FollowingClient.follow. Throws RedisUrlFault. */
+  follow(place: RedisPlace): void {
+    this.#client.follow(place);
   }
 
   /** INFO's section `memory` of each node that takes writes. Throws StoreUnavailable. */

@@ -1,6 +1,9 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
+import type { RedisPlace } from "../../../redis/place.ts";
+import type { BeatStore } from "../../ports/beat-store.ts";
 import type { CacheStore } from "../../ports/cache-store.ts";
+import { createRedisBeatStore } from "./beats.ts";
 import { createRedisCacheStore } from "./cache.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { RedisQuotaStore } from "./quota.ts";
@@ -9,6 +12,8 @@ import { RedisQuotaStore } from "./quota.ts";
 export interface RedisSettings {
   /** See parseRedisUrl for the forms. */
   readonly url: string;
+  /** PEM of the authorities that may sign the servers' certificates; absent: the system's. */
+  readonly ca?: string | undefined;
   /** Another Redis for the cache, which may evict; absent or equal: the same one, over the same connection. */
   readonly cacheUrl?: string;
   readonly log: Log;
@@ -19,18 +24,17 @@ export interface RedisSettings {
   readonly connectTimeoutMs?: number;
   /** A larger answer is not cached, bytes; default 1 MiB. */
   readonly cacheEntryBytesMax?: number;
-  /** PEM of the authorities that may sign the servers' certificates; absent: the system's. */
-  readonly tlsCa?: string;
-  /** Answers the password before each connection, e.g. from a mounted file; absent: the URL's. */
-  readonly password?: () => string;
 }
 
 /** The stores of one sidecar in Redis. */
 export interface RedisStores {
   readonly quota: RedisQuotaStore;
   readonly cache: CacheStore;
+  readonly beats: BeatStore;
   /** The same twice where one Redis serves both. */
   state(): { readonly quota: ConnectionState; readonly cache: ConnectionState };
+  /** Goes on at another place; see Connection.follow. A cache of its own stays where it is. Throws RedisUrlFault. */
+  follow(place: RedisPlace): void;
   /** Resolves with the first connection or its failure, at the latest after the connect timeout; never rejects. */
   ready(): Promise<void>;
   /** Lets commands under way end, releases what it can, disconnects. */
@@ -39,18 +43,16 @@ export interface RedisStores {
 
 /** Opens the connections; commands fail at once until they stand. Throws RedisUrlFault. */
 export const openRedis = (settings: RedisSettings): RedisStores => {
-  const { url, cacheUrl = url, log, clock } = settings;
+  const { url, ca, cacheUrl = url, log, clock } = settings;
   const shared = {
     log,
     clock,
-    tlsCa: settings.tlsCa,
-    password: settings.password,
     ...(settings.commandTimeoutMs !== undefined && { commandTimeoutMs: settings.commandTimeoutMs }),
     ...(settings.connectTimeoutMs !== undefined && { connectTimeoutMs: settings.connectTimeoutMs }),
   };
-  const connection = new Connection({ ...shared, url, purpose: "quota" });
+  const connection = new Connection({ ...shared, place: { url, ca }, purpose: "quota" });
   const cacheConnection =
-    cacheUrl === url ? connection : new Connection({ ...shared, url: cacheUrl, purpose: "cache" });
+    cacheUrl === url ? connection : new Connection({ ...shared, place: { url: cacheUrl, ca }, purpose: "cache" });
   const quota = new RedisQuotaStore({ connection, clock, log });
   const cache = createRedisCacheStore({
     connection: cacheConnection,
@@ -60,6 +62,8 @@ export const openRedis = (settings: RedisSettings): RedisStores => {
   return {
     quota,
     cache,
+    beats: createRedisBeatStore(connection),
+    follow: (place) => connection.follow(place),
     state: () => ({ quota: connection.state(), cache: cacheConnection.state() }),
     ready: async () => {
       await Promise.all([...connections].map((each) => each.ready()));

@@ -1,14 +1,8 @@
 import { assert } from "../../../base/assert.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
-import type {
-  ClaimState,
-  QuotaStore,
-  ReserveRequest,
-  ReserveResult,
-  Settlement,
-  WindowSpec,
-} from "../../ports/quota-store.ts";
+import type { WindowSpec } from "../../../base/window.ts";
+import type { ClaimState, QuotaStore, ReserveRequest, ReserveResult, Settlement } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { checkAmounts, checkCounter, checkNames, checkReserve, leaseMsMax } from "../claims.ts";
 import type { Connection } from "./connection.ts";

@@ -1,6 +1,6 @@
-import type { Claim, ReserveRequest, Settlement, WindowSpec } from "../../ports/quota-store.ts";
-import { slotMsOf } from "../claims.ts";
-import { counterKey, holdKey, holdsKey } from "./keys.ts";
+import { slotMsOf, type WindowSpec } from "../../../base/window.ts";
+import { counterKey, holdKey, holdsKey } from "../../../redis/keys.ts";
+import type { Claim, ReserveRequest, Settlement } from "../../ports/quota-store.ts";
 import type { luaSources } from "./scripts.generated.ts";
 
 export type ScriptName = keyof typeof luaSources;

@@ -1,0 +1,63 @@
+/** The operator's process: reads its settings, starts, and ends on SIGTERM in order. */
+import { readFileSync } from "node:fs";
+import { systemClock } from "../src/base/clock.ts";
+import { createLog } from "../src/base/log.ts";
+import { createKubeApi } from "../src/kube/client.ts";
+import { inClusterConnection, isInCluster, kubeconfigConnection } from "../src/kube/connection.ts";
+import { deploymentOwner } from "../src/operator/deployment-owner.ts";
+import { Operator } from "../src/operator/operator.ts";
+import {
+  type OperatorSettings,
+  OperatorSettingsFault,
+  operatorSettings,
+  operatorSettingsTable,
+} from "../src/operator/settings.ts";
+import { RedisState } from "../src/operator/state/redis-state.ts";
+import { RedisUrlFault } from "../src/redis/url.ts";
+
+/** PEM of Redis' authority; undefined: the system's. */
+const caOf = ({ redisCaFile }: OperatorSettings): string | undefined =>
+  redisCaFile === undefined ? undefined : readFileSync(redisCaFile, "utf8");
+
+async function main(): Promise<number> {
+  const settings = operatorSettings(process.env, (path) => readFileSync(path, "utf8"));
+  const log = createLog({ name: "operator", level: settings.logLevel });
+  const connection = isInCluster(process.env)
+    ? inClusterConnection({ env: process.env, clock: systemClock })
+    : await kubeconfigConnection();
+  const api = createKubeApi(connection);
+  const ca = caOf(settings);
+  const { users } = settings.redis;
+  const operator = new Operator({
+    settings,
+    api,
+    openState: (passwordsOf) =>
+      new RedisState({ place: { url: settings.redisUrl.reveal(), ca }, users, passwordsOf, log, clock: systemClock }),
+    sidecarRedis: { sidecarRedisUrl: settings.sidecarRedisUrl.reveal() || settings.redisUrl.reveal(), ca, users },
+    owner: await deploymentOwner(api, settings),
+    log,
+  });
+  const ended = Promise.withResolvers<void>();
+  process.once("SIGTERM", () => ended.resolve());
+  process.once("SIGINT", () => ended.resolve());
+  await operator.start();
+  await ended.promise;
+  const failed = await operator.stop();
+  api.close();
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (process.argv.includes("--help")) {
+  const lines = Object.entries(operatorSettingsTable).map(
+    ([name, [, sentence]]) => `  ${name.padEnd(28)} ${sentence}\n`,
+  );
+  process.stdout.write(`operator: settings come from the environment and a file\n${lines.join("")}`);
+} else {
+  try {
+    process.exitCode = await main();
+  } catch (fault) {
+    if (!(fault instanceof OperatorSettingsFault || fault instanceof RedisUrlFault)) throw fault;
+    process.stderr.write(`operator: ${fault.message}\n`);
+    process.exitCode = 2;
+  }
+}

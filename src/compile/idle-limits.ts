@@ -1,0 +1,64 @@
+/** Limits of a quota that limit nothing: what the schema cannot say, because it takes the endpoint registry or the routes. */
+import type { AIQuota, LimitSpec } from "../api/aiquota.ts";
+import type { AIRoute } from "../api/airoute.ts";
+import { type EndpointName, endpoints, inferenceEndpoints } from "../openai/endpoints.ts";
+import type { Finding } from "./outcome.ts";
+
+/** Endpoints with at least one call that is metered by its usage; tokens and cost are counted only there. */
+const metered: ReadonlySet<EndpointName> = new Set(
+  endpoints.filter((endpoint) => endpoint.metered === "usage").map(({ name }) => name),
+);
+
+/**
+ * One finding for each limit that counts nothing. By itself: only an edit of the quota mends it. By the routes that it targets, all of
+ * which exist but serve none of its models or endpoints: a route may be changed, so that one is pending.
+ */
+export const idleLimits = (quota: AIQuota, routes: readonly AIRoute[]): readonly Finding[] => {
+  const matches = targetedMatches(quota, routes);
+  return quota.spec.limits.flatMap((limit, index): Finding[] => {
+    const base = {
+      kind: "AIQuota",
+      namespace: quota.metadata.namespace,
+      name: quota.metadata.name,
+      type: "Accepted",
+      reason: "Invalid",
+    } as const;
+    const path = ["spec", "limits", index];
+    if (countsUsage(limit) && limit.endpoints && !limit.endpoints.some((name) => metered.has(name))) {
+      const message = `limit ${limit.name} limits nothing: ${limit.resource} is not metered at ${limit.endpoints.join(", ")}; count Requests there, or name other endpoints`;
+      return [{ ...base, path: [...path, "endpoints"], message, isPending: false }];
+    }
+    if (!matches || matches.some((match) => isCounted(limit, match))) return [];
+    const what = [...(limit.models ?? []), ...(limit.endpoints ?? [])].join(", ");
+    const message = `limit ${limit.name} limits nothing yet: no rule of its targets serves ${what}`;
+    return [{ ...base, path, message, isPending: true }];
+  });
+};
+
+const countsUsage = ({ resource }: LimitSpec): boolean => resource !== "Requests" && resource !== "Concurrency";
+
+type Match = AIRoute["spec"]["rules"][number]["matches"][number];
+
+/** What the targets serve; undefined where that is not known: a target that does not exist, or no route at all. */
+const targetedMatches = (quota: AIQuota, routes: readonly AIRoute[]): readonly Match[] | undefined => {
+  const inNamespace = routes.filter(({ metadata }) => metadata.namespace === quota.metadata.namespace);
+  const rules = quota.spec.targetRefs.map(({ kind, name, sectionName }) =>
+    inNamespace
+      .filter(({ metadata, spec }) => {
+        if (kind === "AIRoute") return metadata.name === name;
+        return kind === "Namespace" || spec.parentRefs.some((ref) => ref.name === name);
+      })
+      .flatMap(({ spec }) => spec.rules)
+      .filter((rule) => sectionName === undefined || rule.name === sectionName),
+  );
+  return rules.some((targeted) => targeted.length === 0) ? undefined : rules.flat().flatMap(({ matches }) => matches);
+};
+
+const isCounted = (limit: LimitSpec, match: Match): boolean => {
+  const names: readonly string[] = match.endpoints ?? inferenceEndpoints;
+  if (limit.endpoints && !limit.endpoints.some((name) => names.includes(name))) return false;
+  if (!limit.models || match.models.length === 0) return true;
+  return match.models.some(({ type, value }) =>
+    limit.models?.some((model) => (type === "Prefix" ? model.startsWith(value) : model === value)),
+  );
+};

@@ -1,0 +1,279 @@
+/** The composition root of the control plane: everything is made and wired here, started once and drained once. */
+import { randomBytes } from "node:crypto";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { type DrainStep, drain } from "../base/lifecycle.ts";
+import type { Log } from "../base/log.ts";
+import { EventRecorder } from "../kube/events.ts";
+import { LeaderElection } from "../kube/leader.ts";
+import type { KubeApi, OwnerReference } from "../kube/port.ts";
+import { WorkQueue } from "../kube/work-queue.ts";
+import { OperatorAdmin, type ReadyCheck } from "./admin.ts";
+import { type Admission, startAdmission } from "./admission.ts";
+import { Caches } from "./caches.ts";
+import { Figures } from "./figures.ts";
+import { countedApi, fencedApi } from "./guarded-api.ts";
+import type { SidecarRedis } from "./keyring.ts";
+import { quotaItem, routeItem } from "./keys.ts";
+import { LeaderDuties } from "./leader-duties.ts";
+import { OperatorMetrics } from "./metrics.ts";
+import { NamespaceReconciler } from "./namespace-reconciler.ts";
+import { NamespaceSecrets } from "./namespace-secrets.ts";
+import { Outcomes } from "./outcomes.ts";
+import { ownedApi } from "./owned-api.ts";
+import type { SharedState } from "./ports.ts";
+import { isOutdated } from "./projections.ts";
+import { Publisher } from "./publisher.ts";
+import { QuotaReconciler } from "./quota-reconciler.ts";
+import { reconcileFrame } from "./reconcile.ts";
+import { RouteReconciler } from "./route-reconciler.ts";
+import type { OperatorSettings } from "./settings.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { StoreHealth } from "./store-health.ts";
+import { Triggers } from "./triggers.ts";
+import { WorkloadReconciler } from "./workload-reconciler.ts";
+
+/** Reconciles at once: most of their time they wait for the API server. */
+const workersMax = 8;
+/** How often everything is looked at again although nothing changed, ms. */
+const resyncMs = 600_000;
+/** How often the keyring is looked at, ms. */
+const keyringMs = 60_000;
+/** Seconds without a word from the API server after which readiness says so; watches renew themselves every 45 s. */
+const watchAgeSecondsMax = 120;
+
+/** What an operator is started with. */
+export interface OperatorOptions {
+  readonly settings: OperatorSettings;
+  readonly api: KubeApi;
+  /** Opens Redis. `passwordsOf` throws StateUnavailable while this replica has not read the keyring. */
+  readonly openState: (passwordsOf: (namespace: string) => readonly string[]) => SharedState;
+  readonly sidecarRedis: SidecarRedis;
+  /** What the lease, the keyring and the certificates go with; undefined: nothing. */
+  readonly owner?: OwnerReference | undefined;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+/** An operator that can be started and stopped, once each. */
+export class Operator {
+  readonly metrics: OperatorMetrics;
+  readonly caches: Caches;
+  readonly leader: LeaderElection;
+  readonly #options: OperatorOptions;
+  readonly #api: KubeApi;
+  readonly #fenced: KubeApi;
+  readonly #secrets: NamespaceSecrets;
+  readonly #figures = new Figures();
+  readonly #state: SharedState;
+  readonly #queue: WorkQueue;
+  readonly #triggers: Triggers;
+  readonly #health: StoreHealth;
+  readonly #events: EventRecorder;
+  readonly #duties: LeaderDuties;
+  readonly #admin: OperatorAdmin;
+  readonly #clock: Clock;
+  #admission: Admission | undefined;
+  #isDraining = false;
+
+  /** Wires; asks nobody anything yet. */
+  constructor(options: OperatorOptions) {
+    const { settings, log } = options;
+    const clock = options.clock ?? systemClock;
+    this.#options = options;
+    this.#clock = clock;
+    this.metrics = new OperatorMetrics({
+      isLeading: () => this.leader.isLeading(),
+      queueDepth: () => this.#queue.depth,
+      watchAges: () => this.#watchAges(),
+      certificateSeconds: () => this.#certificateSeconds(),
+      isStoreUp: () => this.#health.fault === undefined,
+      pods: () => this.#podCounts(),
+      limits: () => this.#figures.limits(),
+      routes: () => this.caches.routeEntries().length,
+    });
+    const counted = countedApi(options.api, (...request) => this.metrics.requested(...request));
+    this.#api = ownedApi(counted, settings.namespace, () => options.owner);
+    this.leader = this.#election();
+    this.#fenced = fencedApi(this.#api, () => this.leader.isLeading());
+    this.#secrets = new NamespaceSecrets({
+      ...{ api: this.#fenced, namespace: settings.namespace, sidecarRedis: options.sidecarRedis, clock, log },
+      ...settings.keyring,
+    });
+    this.#state = options.openState((namespace) => this.#secrets.passwordsOf(namespace));
+    this.#queue = new WorkQueue({ clock, log });
+    const enqueue = (key: string): void => {
+      if (this.leader.isLeading()) this.#queue.add(key); // whoever begins to lead enqueues everything
+    };
+    this.#triggers = new Triggers(() => this.caches, enqueue);
+    this.caches = new Caches({
+      api: counted,
+      namespaces: settings.watchNamespaces,
+      clock,
+      log,
+      listener: this.#triggers,
+    });
+    this.#health = new StoreHealth({ state: this.#state, log, changed: () => this.#triggers.all() });
+    this.#events = new EventRecorder({ api: this.#fenced, clock, log, reportingInstance: settings.pod });
+    this.#duties = new LeaderDuties(this.#dutyList(), log);
+    this.#admin = new OperatorAdmin(settings.adminPort, { checks: this.#checks(), metrics: () => this.metrics.page() });
+  }
+
+  /** Resolves when it answers probes and admission and stands for election. */
+  async start(): Promise<{ readonly adminPort: number; readonly webhookPort: number }> {
+    const { settings, log } = this.#options;
+    const adminPort = await this.#admin.listen();
+    await Promise.all([this.caches.start(), this.#health.start()]);
+    this.#admission = await startAdmission({
+      api: this.#api,
+      fenced: this.#fenced,
+      settings,
+      view: this.caches,
+      events: this.#events,
+      admitted: (...admission) => this.metrics.admitted(...admission),
+      clock: this.#clock,
+      log,
+    });
+    void this.#queue.run(workersMax, this.#frame());
+    this.leader.start();
+    log.info({ adminPort, webhookPort: this.#admission.port }, "operator started");
+    return { adminPort, webhookPort: this.#admission.port };
+  }
+
+  /** The numbered end: nobody is refused an admission, and another replica leads within two seconds. Answers the steps that failed. */
+  stop(): Promise<readonly string[]> {
+    this.#isDraining = true;
+    const closing = this.#admission?.stop() ?? Promise.resolve();
+    const steps: readonly DrainStep[] = [
+      { name: "stop reconciling", timeoutMs: 3_000, run: () => this.#queue.stop() },
+      { name: "hand over the lease", timeoutMs: 3_000, run: () => this.leader.stop() },
+      { name: "end admissions under way", timeoutMs: 20_000, run: () => closing },
+      { name: "end watches", timeoutMs: 3_000, run: () => this.caches.stop() },
+      { name: "close redis", timeoutMs: 2_000, run: () => this.#state.close() },
+      { name: "close the admin port", timeoutMs: 2_000, run: () => this.#admin.close() },
+    ];
+    this.#health.stop();
+    return drain(steps, this.#options.log);
+  }
+
+  #election(): LeaderElection {
+    const { settings, log } = this.#options;
+    return new LeaderElection({
+      api: this.#api,
+      namespace: settings.namespace,
+      name: settings.leaderElection.lease,
+      identity: `${settings.pod}_${randomBytes(4).toString("hex")}`,
+      clock: this.#clock,
+      log,
+      leaseSeconds: settings.leaderElection.leaseSeconds,
+      renewSeconds: settings.leaderElection.renewSeconds,
+      retrySeconds: settings.leaderElection.retrySeconds,
+      onStarted: async () => {
+        log.info("leading");
+        await this.#duties.start();
+      },
+      onStopped: () => {
+        log.info("leading no more");
+        this.#duties.stop();
+      },
+    });
+  }
+
+  #dutyList() {
+    return [
+      {
+        name: "keyring",
+        run: async () => {
+          if (await this.#secrets.reconcile()) this.#triggers.all();
+          return keyringMs;
+        },
+      },
+      { name: "certificates", run: () => this.#admission?.keepCertificates() ?? Promise.resolve(1_000) },
+      {
+        name: "resync",
+        run: async () => {
+          this.#triggers.all();
+          return resyncMs;
+        },
+      },
+    ];
+  }
+
+  #frame(): (key: string) => Promise<void> {
+    const { settings, log } = this.#options;
+    const { caches } = this;
+    const state = this.#state;
+    const figures = this.#figures;
+    const clock = this.#clock;
+    const outcomes = new Outcomes();
+    const publisher = new Publisher({ api: this.#fenced, caches, clock, ownerName: settings.webhook.mutating });
+    const writer = new StatusWriter({ api: this.#fenced, events: this.#events, clock });
+    const nowMs = (): number => clock.nowMs();
+    const workloads = new WorkloadReconciler({
+      ...{ caches, outcomes, publisher, clock, log },
+      keysOf: (namespace) => this.#secrets.keysOf(namespace),
+      touched: ({ namespace }, routes, quotas) => {
+        for (const name of routes) this.#queue.add(routeItem(namespace, name));
+        for (const name of quotas) this.#queue.add(quotaItem(namespace, name));
+      },
+    });
+    const routes = new RouteReconciler({
+      ...{ caches, outcomes, state, writer, figures, nowMs },
+      storeFault: () => this.#health.fault,
+      settings: settings.injection,
+    });
+    const quotas = new QuotaReconciler({ caches, outcomes, state, writer, figures, nowMs });
+    const namespaces = new NamespaceReconciler({ caches, state, log });
+    return reconcileFrame({
+      reconcilers: {
+        workload: ({ workload }) => workloads.reconcile(workload),
+        route: ({ namespace, name }) => routes.reconcile(namespace, name),
+        quota: ({ namespace, name }) => quotas.reconcile(namespace, name),
+        namespace: ({ namespace }) => namespaces.reconcile(namespace),
+      },
+      queue: this.#queue,
+      clock,
+      log,
+      ended: (...end) => this.metrics.reconciled(...end),
+    });
+  }
+
+  #checks(): readonly ReadyCheck[] {
+    return [
+      { name: "draining", fault: () => (this.#isDraining ? "this replica is on its way out" : undefined) },
+      { name: "informers", fault: () => (this.caches.isSynced ? undefined : "the first lists are not whole yet") },
+      { name: "webhook-certificate", fault: () => (this.#admission ? this.#admission.unready() : "not started") },
+      { name: "watches", isAdvisory: true, fault: () => this.#staleWatches() },
+      { name: "redis", isAdvisory: true, fault: () => this.#health.fault },
+      {
+        name: "leader",
+        isAdvisory: true,
+        fault: () => (this.leader.leader === undefined ? "nobody leads" : undefined),
+      },
+    ];
+  }
+
+  #staleWatches(): string | undefined {
+    const stale = [...this.#watchAges()].filter(([, seconds]) => seconds > watchAgeSecondsMax);
+    return stale.length === 0
+      ? undefined
+      : `no word from the API server about ${stale.map(([name]) => name).join(", ")}`;
+  }
+
+  #watchAges(): ReadonlyMap<string, number> {
+    return new Map(
+      Object.entries(this.caches.informers()).map(([name, { stalenessMs }]) => [name, stalenessMs / 1000]),
+    );
+  }
+
+  #certificateSeconds(): number | undefined {
+    const expiresAtMs = this.#admission?.certificateExpiresAtMs();
+    return expiresAtMs === undefined ? undefined : (expiresAtMs - this.#clock.nowMs()) / 1000;
+  }
+
+  #podCounts(): { live: number; programmed: number; outdated: number } {
+    const live = this.caches.pods().filter(({ isLive }) => isLive);
+    const { injection } = this.#options.settings;
+    const { programmed } = this.#figures;
+    return { live: live.length, programmed, outdated: live.filter((pod) => isOutdated(pod, injection)).length };
+  }
+}

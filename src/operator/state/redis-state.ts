@@ -1,0 +1,147 @@
+import { createHash } from "node:crypto";
+import type { AIQuota } from "../../api/aiquota.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { aclSetUser, aclUserOf, isAclUser } from "../../redis/acl.ts";
+import { decodeBeat } from "../../redis/heartbeat.ts";
+import { beatKey } from "../../redis/keys.ts";
+import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
+import type { RedisPlace } from "../../redis/place.ts";
+import { type Heartbeat, type SharedState, StateUnavailable, type UsageRow } from "../ports.ts";
+import { CounterSweep } from "./counter-sweep.ts";
+import { redisFault } from "./redis-fault.ts";
+import { readBatch, readUsage } from "./usage-reader.ts";
+
+/** How long a user that was made on this connection is taken to be as it was made, ms. */
+export const userAgeMsMax = 60_000;
+
+/** What the operator's state in Redis needs. */
+export interface RedisStateSettings {
+  /** As the operator logs in. */
+  readonly place: RedisPlace;
+  /** Managed: `ensureUser` makes users. Given: it does nothing. */
+  readonly users: "Managed" | "Given";
+  /** The passwords that the namespace's user is to have, the one that sidecars use first; at least one. */
+  readonly passwordsOf: (namespace: string) => readonly string[];
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Bound of one command or batch, ms; default 500. */
+  readonly timeoutMs?: number;
+  readonly random?: () => number;
+}
+
+/** What sidecars and operator share, in Redis: one, behind Sentinels, or a Cluster. */
+export class RedisState implements SharedState {
+  readonly #settings: RedisStateSettings;
+  readonly #link: RedisLink;
+  readonly #sweep: CounterSweep;
+  /** Users made since the last connection: node and namespace -> what was made, and when. */
+  readonly #made = new Map<string, { readonly digest: string; readonly atMs: number }>();
+  #madeOnConnection = 0;
+
+  /** Opens the connection. Throws RedisUrlFault. */
+  constructor(settings: RedisStateSettings) {
+    const { place, log, clock, timeoutMs, random } = settings;
+    this.#settings = settings;
+    this.#link = new RedisLink({ place, log, clock, name: "sidegate-operator", timeoutMs, random });
+    this.#sweep = new CounterSweep(this.#link, clock);
+  }
+
+  /** Resolves with the first connection or its failure, within 1 s; never rejects. */
+  ready(): Promise<void> {
+    return this.#link.ready();
+  }
+
+  /** Calls back at each new connection: that Redis may have lost its users, so every namespace wants its `ensureUser`. */
+  onConnected(listener: () => void): void {
+    this.#link.onConnected(listener);
+  }
+
+  heartbeats(namespace: string, pods: readonly string[]): Promise<ReadonlyMap<string, Heartbeat>> {
+    return this.#asked(async () => {
+      const found = new Map<string, Heartbeat>();
+      for (let from = 0; from < pods.length; from += readBatch) {
+        const batch = pods.slice(from, from + readBatch);
+        const texts = await this.#link.send(["mget", ...batch.map((pod) => beatKey(namespace, pod))]);
+        for (const [i, text] of (Array.isArray(texts) ? texts : []).entries()) {
+          const beat = typeof text === "string" ? decodeBeat(text) : undefined;
+          // A sidecar may write its neighbours' keys too: what names another pod is nobody's.
+          if (beat !== undefined && beat.pod === batch[i]) found.set(beat.pod, heartbeatOf(beat));
+        }
+      }
+      return found;
+    });
+  }
+
+  usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[]> {
+    return this.#asked(() => readUsage(this.#link, this.#sweep, { namespace, quota }));
+  }
+
+  async ensureUser(namespace: string): Promise<void> {
+    if (this.#settings.users === "Given") return;
+    const rule = aclSetUser(namespace, this.#settings.passwordsOf(namespace));
+    const digest = createHash("sha256").update(rule.join(" ")).digest("base64url");
+    await this.#asked(async () => {
+      if (this.#madeOnConnection !== this.#link.connections) this.#made.clear();
+      this.#madeOnConnection = this.#link.connections;
+      const nowMs = this.#settings.clock.monotonicMs();
+      for (const node of this.#link.masters()) {
+        const name = `${node} ${namespace}`;
+        const made = this.#made.get(name);
+        if (made?.digest === digest && nowMs - made.atMs < userAgeMsMax) continue;
+        await this.#link.sendTo(node, ["acl", ...rule]);
+        this.#made.set(name, { digest, atMs: nowMs });
+      }
+    });
+  }
+
+  async removeUser(namespace: string): Promise<void> {
+    if (this.#settings.users === "Given") return;
+    await this.#asked(async () => {
+      for (const node of this.#link.masters()) {
+        await this.#link.sendTo(node, ["acl", "deluser", aclUserOf(namespace)]);
+        this.#made.delete(`${node} ${namespace}`);
+      }
+    });
+  }
+
+  /** For the uninstallation: removes the users of all namespaces, and answers how many there were. Throws StateUnavailable. */
+  removeAllUsers(): Promise<number> {
+    return this.#asked(async () => {
+      const removed = new Set<string>();
+      for (const node of this.#link.masters()) {
+        const names = await this.#link.sendTo(node, ["acl", "users"]);
+        const ours = (Array.isArray(names) ? names.map(String) : []).filter(isAclUser);
+        if (ours.length > 0) await this.#link.sendTo(node, ["acl", "deluser", ...ours]);
+        for (const name of ours) removed.add(name);
+      }
+      this.#made.clear();
+      return removed.size;
+    });
+  }
+
+  fault(): Promise<string | undefined> {
+    return redisFault(this.#link, { managesUsers: this.#settings.users === "Managed" });
+  }
+
+  async close(): Promise<void> {
+    this.#link.close();
+  }
+
+  async #asked<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await ask();
+    } catch (fault) {
+      if (fault instanceof RedisUnavailable) throw new StateUnavailable(fault.message, { cause: fault });
+      throw fault;
+    }
+  }
+}
+
+const heartbeatOf = ({ pod, digest, contract, release, fault }: Heartbeat): Heartbeat => ({
+  pod,
+  digest,
+  contract,
+  release,
+  ...(fault !== undefined && { fault }),
+});

@@ -1,0 +1,163 @@
+import type { Socket } from "node:net";
+import { Cluster, type Command, Redis, type RedisOptions } from "ioredis";
+import type { RedisTarget } from "./url.ts";
+
+/** Default bound of the TCP and TLS handshake, ms. */
+export const connectTimeoutMsDefault = 1_000;
+/** Bounds of the pause before a new connection, ms: doubles from the first, half of it jittered. */
+export const reconnectDelayMs = { min: 50, max: 2_000 } as const;
+/** How long an ended socket may take to close, ms: a frozen server never answers the FIN. */
+const disconnectTimeoutMs = 100;
+/** Redirections of one command on a Cluster. */
+const redirectionsMax = 3;
+
+/** What one connection needs, and who hears of it. */
+export interface ClientSettings {
+  readonly target: RedisTarget;
+  readonly connectTimeoutMs: number;
+  /** PEM of the authorities that may sign the server's certificate; absent: the system's. TLS only. */
+  readonly tlsCa?: string | undefined;
+  /** What CLIENT LIST shows. */
+  readonly name: string;
+  /** 0 to 1. */
+  readonly random: () => number;
+  readonly ready: () => void;
+  readonly lost: (reason: string) => void;
+}
+
+/** The connection to one Redis, whatever its topology. Commands are neither queued while it is away nor ever sent again. */
+export interface Client {
+  isReady(): boolean;
+  /** Writes at the end of this turn of the event loop, together with everything else of the turn. */
+  /** `isLazy`: it may wait a little for others to leave with. */
+  send(command: Command, isLazy: boolean): void;
+  /** The nodes that take writes. */
+  masters(): readonly Redis[];
+  /** Drops the connection, if there is one, and makes a new one. */
+  reconnect(): void;
+  close(): void;
+}
+
+/** Opens the connection; it is not ready yet. */
+export const openClient = (settings: ClientSettings): Client =>
+  settings.target.topology === "Cluster" ? openCluster(settings) : openSingle(settings);
+
+const retryDelay = (times: number, random: () => number): number => {
+  const delayMs = Math.min(reconnectDelayMs.max, reconnectDelayMs.min * 2 ** Math.min(times, 16));
+  return delayMs / 2 + (random() * delayMs) / 2;
+};
+
+const sharedOptions = ({ target, connectTimeoutMs, tlsCa, name }: ClientSettings): RedisOptions => ({
+  connectTimeout: connectTimeoutMs,
+  disconnectTimeout: disconnectTimeoutMs,
+  // A command that is replayed later could charge a call that was refused long ago.
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  maxLoadingRetryTime: 1_000,
+  connectionName: name,
+  // Two more commands at each connection, which Redis 7.0 does not know.
+  disableClientInfo: true,
+  ...(target.username !== undefined && { username: target.username }),
+  ...(target.password !== undefined && { password: target.password }),
+  ...(target.isTls && { tls: tlsCa === undefined ? {} : { ca: tlsCa } }),
+  // A master that became a replica: look for the new one. A user that was taken away: log in again. The command itself fails.
+  reconnectOnError: (error) => /^(READONLY|NOAUTH|WRONGPASS)\b/.test(error.message),
+});
+
+/** How long a lazy command may wait for others to share their write with, in ms. */
+const lazyMsMax = 1;
+
+const openSingle = (settings: ClientSettings): Client => {
+  const { target, random } = settings;
+  const [first] = target.hosts;
+  const client: Redis = new Redis({
+    ...sharedOptions(settings),
+    retryStrategy: (times) => retryDelay(times, random),
+    db: target.database,
+    ...(target.topology === "Sentinel"
+      ? {
+          sentinels: target.hosts.map((host) => ({ ...host })),
+          name: target.master,
+          sentinelCommandTimeout: settings.connectTimeoutMs,
+          sentinelRetryStrategy: (times: number) => retryDelay(times, random),
+          ...(target.sentinelPassword !== undefined && { sentinelPassword: target.sentinelPassword }),
+          ...(target.isTls && { enableTLSForSentinelMode: true }),
+        }
+      : { host: first?.host ?? "", port: first?.port ?? 0 }),
+  });
+  observe(client, settings);
+
+  // Corked, all commands of a turn leave in one write: one system call, one packet, one round trip.
+  let corked: Pick<Socket, "uncork"> | undefined;
+  let linger: NodeJS.Timeout | undefined;
+  let leavesSoon = false;
+  const uncork = (): void => {
+    clearTimeout(linger);
+    leavesSoon = false;
+    corked?.uncork();
+    corked = undefined;
+  };
+  return {
+    isReady: () => client.status === "ready",
+    send: (command, isLazy) => {
+      if (corked === undefined && client.status === "ready") {
+        client.stream.cork();
+        corked = client.stream;
+        if (isLazy) linger = setTimeout(uncork, lazyMsMax);
+      }
+      if (!isLazy && !leavesSoon) {
+        leavesSoon = true;
+        setImmediate(uncork);
+      }
+      client.sendCommand(command);
+    },
+    masters: () => [client],
+    reconnect: () => reconnect(client),
+    close: () => client.disconnect(),
+  };
+};
+
+/** On a Cluster each node has its own socket; commands of one turn go out one after the other without waiting. */
+const openCluster = (settings: ClientSettings): Client => {
+  const { target, random, connectTimeoutMs } = settings;
+  const client = new Cluster(
+    target.hosts.map((host) => ({ ...host })),
+    {
+      redisOptions: sharedOptions(settings),
+      enableOfflineQueue: false,
+      maxRedirections: redirectionsMax,
+      slotsRefreshTimeout: connectTimeoutMs,
+      clusterRetryStrategy: (times) => retryDelay(times, random),
+    },
+  );
+  observe(client, settings);
+  return {
+    isReady: () => client.status === "ready",
+    send: (command) => {
+      client.sendCommand(command);
+    },
+    masters: () => client.nodes("master"),
+    reconnect: () => reconnect(client),
+    close: () => client.disconnect(),
+  };
+};
+
+/** Only where a connection stands or none is tried: to disturb an attempt would end the client for good. */
+const reconnect = (client: Redis | Cluster): void => {
+  if (client.status === "ready" || client.status === "connect") client.disconnect(true);
+  if (client.status === "end") client.connect().catch(() => undefined);
+};
+
+const observe = (client: Redis | Cluster, { ready, lost }: ClientSettings): void => {
+  let reason = "closed";
+  // Without a listener ioredis prints to the console.
+  client.on("error", (error: NodeJS.ErrnoException) => {
+    reason = error.code ?? /^[A-Z]+\b/.exec(error.message)?.[0] ?? error.name;
+  });
+  client.on("ready", ready);
+  client.on("close", () => {
+    lost(reason);
+    reason = "closed";
+  });
+};

@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../base/clock.ts";
+import { silentLog } from "../base/log.ts";
+import { readRedisFile } from "./redis-file.ts";
+import { SettingsFault, sidecarSettings } from "./settings.ts";
+import { openStores } from "./stores/stores.ts";
+
+const must = { SIDEGATE_NAMESPACE: "team", SIDEGATE_SERVICE_ACCOUNT: "bot" };
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "sidegate-settings-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("Redis is where a file or a URL says, never where both do", () => {
+  expect(sidecarSettings(must)).toMatchObject({ redisFile: undefined, redisUrl: undefined });
+  expect(sidecarSettings({ ...must, SIDEGATE_REDIS_FILE: "/x" }).redisFile).toBe("/x");
+  expect(sidecarSettings({ ...must, SIDEGATE_REDIS_URL: "redis://r" }).redisUrl).toBe("redis://r");
+  const both = () => sidecarSettings({ ...must, SIDEGATE_REDIS_FILE: "/x", SIDEGATE_REDIS_URL: "redis://r" });
+  expect(both).toThrow(SettingsFault);
+  expect(both).toThrow(/SIDEGATE_REDIS_FILE and SIDEGATE_REDIS_URL/);
+});
+
+describe("a redis.json", () => {
+  test.each([
+    { name: "that is missing", text: undefined, says: "cannot be read (ENOENT)" },
+    { name: "that is half written", text: '{"url":"redis://u:geheim@', says: "not JSON" },
+    { name: "without a url", text: "{}", says: "url must be a string" },
+    { name: "that is too large", text: " ".repeat(300_000), says: "larger than" },
+  ])("$name ends the start with its name, and memory is never used instead", async ({ text, says }) => {
+    const path = join(folder, "redis.json");
+    rmSync(path, { force: true });
+    if (text !== undefined) writeFileSync(path, text);
+    const read = () => readRedisFile(path);
+    expect(read).toThrow(SettingsFault);
+    expect(read).toThrow(says);
+    expect(read).toThrow(path);
+    expect(read).not.toThrow("geheim");
+    await expect(openStores({ redisFile: path, clock: systemClock, log: silentLog() })).rejects.toThrow(SettingsFault);
+  });
+});
