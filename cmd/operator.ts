@@ -1,9 +1,11 @@
 /** The operator's process: reads its settings, starts, and ends on SIGTERM in order. */
 import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { systemClock } from "../src/base/clock.ts";
 import { createLog } from "../src/base/log.ts";
 import { createKubeApi } from "../src/kube/client.ts";
-import { inClusterConnection, isInCluster, kubeconfigConnection } from "../src/kube/connection.ts";
+import { openConnection } from "../src/kube/connection.ts";
+import { cleanup } from "../src/operator/cleanup.ts";
 import { deploymentOwner } from "../src/operator/deployment-owner.ts";
 import { Operator } from "../src/operator/operator.ts";
 import {
@@ -22,17 +24,23 @@ const caOf = ({ redisCaFile }: OperatorSettings): string | undefined =>
 async function main(): Promise<number> {
   const settings = operatorSettings(process.env, (path) => readFileSync(path, "utf8"));
   const log = createLog({ name: "operator", level: settings.logLevel });
-  const connection = isInCluster(process.env)
-    ? inClusterConnection({ env: process.env, clock: systemClock })
-    : await kubeconfigConnection();
-  const api = createKubeApi(connection);
+  const api = createKubeApi(await openConnection({ env: process.env, clock: systemClock }));
   const ca = caOf(settings);
   const { users } = settings.redis;
+  const stateOf = (passwordsOf: (namespace: string) => readonly string[]): RedisState =>
+    new RedisState({ place: { url: settings.redisUrl.reveal(), ca }, users, passwordsOf, log, clock: systemClock });
+  if (process.argv.includes("--cleanup")) {
+    const state = stateOf(() => []);
+    await state.ready();
+    await cleanup({ api, ...settings, removeUsers: () => state.removeAllUsers(), log, pause: setTimeout });
+    await state.close();
+    api.close();
+    return 0;
+  }
   const operator = new Operator({
     settings,
     api,
-    openState: (passwordsOf) =>
-      new RedisState({ place: { url: settings.redisUrl.reveal(), ca }, users, passwordsOf, log, clock: systemClock }),
+    openState: stateOf,
     sidecarRedis: { sidecarRedisUrl: settings.sidecarRedisUrl.reveal() || settings.redisUrl.reveal(), ca, users },
     owner: await deploymentOwner(api, settings),
     log,

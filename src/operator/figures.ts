@@ -24,7 +24,7 @@ export class Figures {
       return;
     }
     const ratios = new Map<string, number>();
-    for (const row of rows) ratios.set(row.limit, Math.max(ratios.get(row.limit) ?? 0, ratioOf(row)));
+    for (const row of rows) ratios.set(row.limit, Math.max(ratios.get(row.limit) ?? 0, usedRatio(row)));
     this.#limits.set(
       key,
       [...ratios].map(([limit, ratio]) => ({ namespace, quota, limit, ratio })),
@@ -48,7 +48,8 @@ export class Figures {
   }
 }
 
-const ratioOf = ({ used, reserved, remaining }: UsageRow): number => {
+/** Used and held over the whole; 1: spent. */
+export const usedRatio = ({ used, reserved, remaining }: UsageRow): number => {
   const taken = Number(used) + Number(reserved);
   const whole = taken + Number(remaining);
   return whole > 0 ? taken / whole : 0;

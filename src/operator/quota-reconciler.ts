@@ -4,7 +4,7 @@ import type { Condition } from "../api/conditions.ts";
 import { compile } from "../compile/compile.ts";
 import type { QuotaOutcome } from "../compile/outcome.ts";
 import type { Caches } from "./caches.ts";
-import type { Figures } from "./figures.ts";
+import { type Figures, usedRatio } from "./figures.ts";
 import { done, type Outcome } from "./outcome.ts";
 import type { Outcomes } from "./outcomes.ts";
 import { type SharedState, StateUnavailable, type UsageRow } from "./ports.ts";
@@ -113,7 +113,8 @@ export class QuotaReconciler {
   /** undefined: Redis is away, and what was read last stays. */
   async #usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[] | undefined> {
     try {
-      return await this.#deps.state.usage(namespace, quota);
+      const rows = await this.#deps.state.usage(namespace, quota);
+      return [...rows].sort((a, b) => usedRatio(b) - usedRatio(a)); // the columns of kubectl show the first
     } catch (fault) {
       if (fault instanceof StateUnavailable) return undefined;
       throw fault;

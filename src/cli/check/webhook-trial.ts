@@ -1,5 +1,6 @@
 /** A trial of the injection webhook: through the API server as a dry run, or straight to its Service from inside the cluster. */
 import { request } from "node:https";
+import type { LookupFunction } from "node:net";
 import { marks } from "../../api/annotations.ts";
 import { sidecarPlaces } from "../../inject/settings.ts";
 import { type KubeApi, type KubeObject, resources } from "../../kube/port.ts";
@@ -53,8 +54,15 @@ const reviewOf = (namespace: string) => ({
   },
 });
 
-/** What speaks against the webhook, asked at the Service of a webhook configuration and trusting its caBundle alone; undefined: it answers. */
-export const triedDirectly = (configuration: KubeObject, namespace: string): Promise<string | undefined> => {
+/**
+ * What speaks against the webhook, asked at the Service of a webhook configuration and trusting its caBundle alone; undefined: it
+ * answers. `lookup` replaces the cluster's DNS.
+ */
+export const triedDirectly = (
+  configuration: KubeObject,
+  namespace: string,
+  lookup?: LookupFunction,
+): Promise<string | undefined> => {
   const clientConfig = memberAt(configuration, "webhooks", 0, "clientConfig");
   const service = memberAt(clientConfig, "service");
   const host = `${textAt(service, "name")}.${textAt(service, "namespace")}.svc`;
@@ -66,7 +74,8 @@ export const triedDirectly = (configuration: KubeObject, namespace: string): Pro
     ca: Buffer.from(textAt(clientConfig, "caBundle"), "base64").toString("utf8"),
     headers: { "content-type": "application/json" },
     timeout: timeoutMs,
-    agent: false,
+    agent: false as const,
+    ...(lookup && { lookup }),
   };
   return new Promise((resolve) => {
     const asked = request(options, (answer) => {
