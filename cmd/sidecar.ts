@@ -10,17 +10,17 @@ import { openStores } from "../src/sidecar/stores/stores.ts";
 async function main(): Promise<number> {
   const settings = sidecarSettings(process.env);
   const log = createLog({ name: "sidecar", level: settings.logLevel });
-  const { config, digest } = loadConfig(settings.configPath);
+  const { config, digest, contract } = loadConfig(settings.configPath);
   const stores = await openStores({
     redisFile: settings.redisFile,
     redisUrl: settings.redisUrl,
     clock: systemClock,
     log,
   });
-  const sidecar = await startSidecar({ ...settings, config, digest, stores, log, release: about.version });
+  const sidecar = await startSidecar({ ...settings, config, digest, contract, stores, log, release: about.version });
   log.info({ url: sidecar.url, admin: sidecar.adminUrl, digest, stores: stores.kind }, "listening");
   const unwatch = watchConfig(settings.configPath, digest, {
-    changed: (loaded) => sidecar.reload(loaded.config, loaded.digest),
+    changed: (loaded) => sidecar.reload(loaded.config, loaded.digest, loaded.contract),
     refused: (why) => sidecar.reloadFailed(why),
   });
   await new Promise<void>((resolve) => {

@@ -27,9 +27,9 @@ export const compileBackend = (
   const { name, type } = backend;
   const apiVersion = type === "AzureOpenAI" ? { apiVersion: backend.apiVersion ?? azureApiVersion } : {};
   const [spec] = backend.credentials;
-  if (!spec) return { name, type, endpoint, ...apiVersion };
+  if (!spec) return { name, type, endpoint, ...apiVersion, credentials: [] };
   const resolved = resolveCredential(spec, { ...input, endpoint });
-  if ("credential" in resolved) return { name, type, endpoint, ...apiVersion, credential: resolved.credential };
+  if ("credential" in resolved) return { name, type, endpoint, ...apiVersion, credentials: [resolved.credential] };
   const { reason, message, member, isPending } = resolved;
   return {
     type: "ResolvedRefs",

@@ -2,14 +2,14 @@
 import type { BackendSpec } from "../api/airoute-backend.ts";
 import type { ConditionReason } from "../api/conditions.ts";
 import { credentialLabel, hostsAnnotation, type SecretResource } from "../api/secret.ts";
-import type { BackendConfig } from "../config/contract.ts";
+import type { CredentialConfig } from "../config/contract.ts";
 
 /** Characters of a provider key. */
 const valueLengthMax = 8192;
 
 /** Either the credential, or why it cannot be used. `member` is the field of `secretRef` at fault. */
 export type ResolvedCredential =
-  | { readonly credential: NonNullable<BackendConfig["credential"]> }
+  | { readonly credential: CredentialConfig }
   | {
       readonly reason: ConditionReason;
       readonly message: string;
@@ -56,6 +56,7 @@ export const resolveCredential = (
       value,
       ...(organization && { organization }),
       ...(project && { project }),
+      weight: 1,
     },
   };
 };

@@ -67,6 +67,6 @@ export const compileRoute = (
 
 /** Credentials are left out: a rotated key changes no policy, and must not empty the cache. */
 const policyDigest = (policy: Pick<RouteConfig, "backends" | "rules" | "models">): string => {
-  const backends = policy.backends.map(({ credential: _, ...backend }) => backend);
+  const backends = policy.backends.map(({ credentials: _, ...backend }) => backend);
   return digestOf(canonicalJson({ ...policy, backends })).slice("sha256:".length, "sha256:".length + policyDigits);
 };

@@ -27,7 +27,7 @@ const route: RouteConfig = {
       name: "openai",
       type: "OpenAI",
       endpoint: "https://api.openai.com/v1",
-      credential: { type: "Secret", name: "team/openai/key", value: "sk-very-secret" },
+      credentials: [{ type: "Secret", name: "team/openai/key", value: "sk-very-secret", weight: 1 }],
     },
   ],
   rules: [
@@ -161,7 +161,7 @@ describe("decoding", () => {
 });
 
 test("of several files the newest readable one is taken", () => {
-  const names = [contractVersion + 1, contractVersion, 0].map(configFileName);
+  const names = [contractVersion + 1, contractVersion, contractVersion - 1].map(configFileName);
   expect(newestReadable(["..data", ...names])).toBe(`config.v${contractVersion}.json`);
   expect(newestReadable([configFileName(contractVersion + 1), "config.json"])).toBeUndefined();
   expect(newestReadable([])).toBeUndefined();

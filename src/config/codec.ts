@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type * as z from "zod";
 import { canonicalJson } from "./canonical.ts";
 import { contractVersion, type RouteConfig, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
+import { fromVersion1, sidecarConfigSchemaV1, toVersion1 } from "./contract-v1.ts";
 import { fieldPath } from "./field-path.ts";
 
 /** Versions that this build reads: the current one and the one before it. */
@@ -29,14 +30,19 @@ export class ConfigFault extends Error {
 }
 
 /** The config as canonical JSON with a line end. Reads its own bytes back first: throws ConfigFault before anybody gets bytes that no sidecar takes. */
-export const encodeConfig = (config: SidecarConfig): string => {
+export const encodeConfig = (config: SidecarConfig): string => checkedText(config);
+
+const checkedText = (config: object): string => {
   const text = `${canonicalJson(config)}\n`;
   decodeConfig(text);
   return text;
 };
 
 /** Encoders by contract version: the current one, and the one before it for sidecars that have not been restarted since. */
-const encoders: ReadonlyMap<number, (config: SidecarConfig) => string> = new Map([[contractVersion, encodeConfig]]);
+const encoders: ReadonlyMap<number, (config: SidecarConfig) => string> = new Map([
+  [contractVersion, encodeConfig],
+  [1, (config) => checkedText(toVersion1(config))],
+]);
 
 /** The config in a given contract version; undefined where this build has no encoder for it. Throws ConfigFault as `encodeConfig`. */
 export const encodeConfigAs = (config: SidecarConfig, version: number): string | undefined =>
@@ -46,14 +52,23 @@ export const encodeConfigAs = (config: SidecarConfig, version: number): string |
 export const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text, "utf8").digest("hex")}`;
 
 /** The config in `text`, of any readable version, as the current one. Throws ConfigFault with every fault at once. */
-export const decodeConfig = (text: string): SidecarConfig => {
+export const decodeConfig = (text: string): SidecarConfig => decodeVersioned(text).config;
+
+/** The same, with the version that the text is of. */
+export const decodeVersioned = (text: string): { readonly config: SidecarConfig; readonly contract: number } => {
   const value = parseJson(text);
-  refuseUnreadable(value);
-  const result = sidecarConfigSchema.safeParse(value);
-  if (!result.success) throw new ConfigFault(result.error.issues.flatMap(problemsOf));
-  const dangling = danglingRefs(result.data);
+  const contract = readableVersion(value);
+  const config =
+    contract === 1 ? fromVersion1(parsed(sidecarConfigSchemaV1, value)) : parsed(sidecarConfigSchema, value);
+  const dangling = danglingRefs(config);
   if (dangling.length > 0) throw new ConfigFault(dangling);
-  return withBareModels(result.data);
+  return { config: withBareModels(config), contract };
+};
+
+const parsed = <Output>(schema: z.ZodType<Output>, value: unknown): Output => {
+  const result = schema.safeParse(value);
+  if (!result.success) throw new ConfigFault(result.error.issues.flatMap(problemsOf));
+  return result.data;
 };
 
 /** File name of the config in one contract version. */
@@ -84,13 +99,13 @@ const withBareModels = (config: SidecarConfig): SidecarConfig => {
   return { ...config, route: { ...config.route, models } };
 };
 
-const refuseUnreadable = (value: unknown): void => {
+const readableVersion = (value: unknown): number => {
   const version =
     typeof value === "object" && value !== null && "contractVersion" in value ? value.contractVersion : undefined;
   if (typeof version !== "number" || !Number.isInteger(version)) {
     throw new ConfigFault([{ path: "contractVersion", message: "must be an integer" }]);
   }
-  if (readableVersions.includes(version)) return;
+  if (readableVersions.includes(version)) return version;
   const reads = readableVersions.join(" and ");
   const remedy =
     version > contractVersion

@@ -8,7 +8,7 @@ import * as z from "zod";
 import { endpointNames } from "../openai/endpoints.ts";
 
 /** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
-export const contractVersion = 1;
+export const contractVersion = 2;
 
 const name = z.string().min(1).max(253);
 const milliseconds = z.int().min(1).max(86_400_000);
@@ -22,6 +22,8 @@ export const credentialSchema = z.strictObject({
   value: z.string().min(1).max(8192),
   organization: z.string().max(256).optional(),
   project: z.string().max(256).optional(),
+  /** Share among the credentials of a backend; 0: never chosen. */
+  weight: z.int().min(0).max(1_000_000),
 });
 
 /** One upstream account or endpoint. */
@@ -32,8 +34,8 @@ export const backendSchema = z.strictObject({
   endpoint: z.url().max(2048),
   /** AzureOpenAI only: `v1`, or a dated version such as `2024-10-21`. */
   apiVersion: z.string().max(64).optional(),
-  /** Absent: no credential is sent (OpenAICompatible only, e.g. an in-cluster vLLM). */
-  credential: credentialSchema.optional(),
+  /** Empty: no credential is sent (OpenAICompatible only, e.g. an in-cluster vLLM). */
+  credentials: z.array(credentialSchema).max(16),
 });
 
 /** An object of JSON as it was parsed: a copy would lose members such as `__proto__`. */
@@ -160,31 +162,32 @@ export const quotaSchema = z.strictObject({
   }),
 });
 
+/** The route of a workload, with all that it refers to. */
+export const routeSchema = z.strictObject({
+  name,
+  namespace: name,
+  /** GENERATION-DIGEST of what the route says; part of the cache key and of `x-sidegate-policy`. */
+  policyVersion: z.string().min(1).max(64),
+  backends: z.array(backendSchema),
+  rules: z.array(ruleSchema),
+  /** By the name that the application asks for. */
+  models: z.record(z.string(), modelSchema),
+  audit: z.strictObject({
+    sink: z.enum(["Stdout", "File", "None"]),
+    /** File only. */
+    path: z.string().max(4096).optional(),
+    /** The record cannot be written: Deny refuses the call, Allow serves it. */
+    onFailure: z.enum(["Deny", "Allow"]),
+  }),
+});
+
 /** The whole config of one sidecar. */
 export const sidecarConfigSchema = z.strictObject({
   contractVersion: z.literal(contractVersion),
   /** The workload this config is for. */
   subject: z.strictObject({ namespace: name, serviceAccount: name }),
   /** Absent: no route applies, everything is refused with `no_route`. */
-  route: z
-    .strictObject({
-      name,
-      namespace: name,
-      /** GENERATION-DIGEST of what the route says; part of the cache key and of `x-sidegate-policy`. */
-      policyVersion: z.string().min(1).max(64),
-      backends: z.array(backendSchema),
-      rules: z.array(ruleSchema),
-      /** By the name that the application asks for. */
-      models: z.record(z.string(), modelSchema),
-      audit: z.strictObject({
-        sink: z.enum(["Stdout", "File", "None"]),
-        /** File only. */
-        path: z.string().max(4096).optional(),
-        /** The record cannot be written: Deny refuses the call, Allow serves it. */
-        onFailure: z.enum(["Deny", "Allow"]),
-      }),
-    })
-    .optional(),
+  route: routeSchema.optional(),
   /** Without a route: why, in one sentence; part of the `no_route` error. */
   noRouteReason: z.string().max(1024).optional(),
   quotas: z.array(quotaSchema),
@@ -198,6 +201,8 @@ export type SidecarConfig = z.infer<typeof sidecarConfigSchema>;
 export type RouteConfig = NonNullable<SidecarConfig["route"]>;
 /** A rule, decoded. */
 export type RuleConfig = z.infer<typeof ruleSchema>;
+/** A credential, decoded. */
+export type CredentialConfig = z.infer<typeof credentialSchema>;
 /** A backend, decoded. */
 export type BackendConfig = z.infer<typeof backendSchema>;
 /** Figures of a model, decoded. */

@@ -49,7 +49,6 @@ class Secrets {
   }
 }
 
-const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "sidegate-operator", uid: "1" };
 const dayMs = 86_400_000;
 let secrets: Secrets;
 let clock: FakeClock;
@@ -58,7 +57,6 @@ const keeper = (): KeyringKeeper =>
     api: secrets.api() as KubeApi, // the keeper uses these three verbs
     namespace: "sidegate-system",
     secret: "ring",
-    owners: [owner],
     rotationDays: 30,
     clock,
     random: randomBytes,
@@ -92,6 +90,8 @@ test("takes the keyring of a leader who was faster", async () => {
 test("rotates by age, and says so again when the new key comes into force", async () => {
   const leader = keeper();
   await leader.reconcile();
+  const made = secrets.objects.get("ring");
+  if (made) secrets.put({ ...made, metadata: { ...made.metadata, annotations: { "team.example/kept": "yes" } } });
   clock.advance(30 * dayMs);
   expect(await leader.reconcile()).toMatchObject({ isChanged: true });
   expect(leader.keyring?.keys).toHaveLength(2);
@@ -99,7 +99,10 @@ test("rotates by age, and says so again when the new key comes into force", asyn
   clock.advance(10 * 60_000);
   expect((await leader.reconcile()).isChanged).toBe(true);
   expect(secrets.writes).toBe(2);
-  expect(secrets.objects.get("ring")?.metadata).toMatchObject({ labels: expect.anything(), ownerReferences: [owner] });
+  expect(secrets.objects.get("ring")?.metadata).toMatchObject({
+    labels: expect.anything(),
+    annotations: { "team.example/kept": "yes" },
+  });
 });
 
 test("does not rotate over another leader's rotation", async () => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { isKubeFault, type KubeApi, type KubeObject, type OwnerReference, resources } from "../kube/port.ts";
+import { isKubeFault, type KubeApi, type KubeObject, resources } from "../kube/port.ts";
 import {
   encodeKeyring,
   type Keyring,
@@ -22,8 +22,6 @@ export interface KeyringKeeperSettings {
   readonly namespace: string;
   /** Name of the Secret. */
   readonly secret: string;
-  /** Who owns a Secret that is made: it is collected with them. Absent: nobody. */
-  readonly owners?: readonly OwnerReference[];
   /** Age at which a new key is made, days. */
   readonly rotationDays: number;
   readonly clock: Clock;
@@ -121,7 +119,7 @@ export class KeyringKeeper {
   }
 
   #object(keyring: Keyring): KubeObject {
-    const { namespace, secret, owners } = this.#settings;
+    const { namespace, secret } = this.#settings;
     return {
       apiVersion: "v1",
       kind: "Secret",
@@ -129,7 +127,6 @@ export class KeyringKeeper {
         name: secret,
         namespace,
         labels: { "app.kubernetes.io/name": "sidegate", "app.kubernetes.io/component": "keyring" },
-        ...(owners !== undefined && { ownerReferences: owners }),
       },
       type: "Opaque",
       data: dataOf(keyring),

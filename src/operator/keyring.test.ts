@@ -8,7 +8,6 @@ import {
   type Keyring,
   KeyringFault,
   keptAfterMs,
-  keyringDueMs,
   namespaceKeys,
   newKeyring,
   parseKeyring,
@@ -72,7 +71,6 @@ describe("rotation", () => {
     expect(ids(keyring, nowMs)).toEqual([before, after]);
     expect(ids(keyring, nowMs + publishAheadMs - 1)).toEqual([before, after]);
     expect(ids(keyring, nowMs + publishAheadMs)).toEqual([after, before]);
-    expect(keyringDueMs(keyring, nowMs, days)).toBe(nowMs + publishAheadMs);
     expect(rotated(keyring, nowMs + 1, days, randomBytes)).toBe(keyring);
   });
 
@@ -103,9 +101,7 @@ describe("rotation", () => {
           let nowMs = startMs;
           for (const step of hours) {
             const sealing = publishedOrder(keyring, nowMs)[0];
-            const until = Math.min(nowMs + step * 3_600_000, keyringDueMs(keyring, nowMs, rotationDays));
-            expect(until).toBeGreaterThan(nowMs);
-            nowMs = until;
+            nowMs += step * 3_600_000;
             keyring = rotated(keyring, nowMs, rotationDays, randomBytes);
             // what sealed a moment ago can still be read
             expect(keyring.keys.map(({ id }) => id)).toContain(sealing?.id);

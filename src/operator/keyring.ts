@@ -107,16 +107,6 @@ const newKey = (notBeforeMs: number, random: RandomBytes): MasterKey => ({
 /** A keyring with one key that seals from now on. */
 export const newKeyring = (nowMs: number, random: RandomBytes): Keyring => ({ keys: [newKey(nowMs, random)] });
 
-/** When to look again, ms since the epoch: a key comes of age, comes into force, or may be forgotten. At most a rotation away. */
-export const keyringDueMs = ({ keys }: Keyring, nowMs: number, rotationDays: number): number => {
-  const times = keys.flatMap(({ notBeforeMs }) => [
-    notBeforeMs,
-    notBeforeMs + keptAfterMs,
-    notBeforeMs + rotationDays * dayMs,
-  ]);
-  return Math.min(nowMs + rotationDays * dayMs, ...times.filter((ms) => ms > nowMs));
-};
-
 /**
  * The keyring as it should be now: with a new key when the newest one has come of age, whose `notBefore` lies 10 min ahead, and
  * without those that were superseded more than 24 h ago, though never without the current and the previous one. The same object

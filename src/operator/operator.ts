@@ -113,6 +113,10 @@ export class Operator {
       listener: this.#triggers,
     });
     this.#health = new StoreHealth({ state: this.#state, log, changed: () => this.#triggers.all() });
+    this.#state.onConnected(() => {
+      this.#triggers.namespaces(); // their users first: sidecars cannot log in before
+      void this.#health.look();
+    });
     this.#events = new EventRecorder({ api: this.#fenced, clock, log, reportingInstance: settings.pod });
     this.#duties = new LeaderDuties(this.#dutyList(), log);
     this.#admin = new OperatorAdmin(settings.adminPort, { checks: this.#checks(), metrics: () => this.metrics.page() });

@@ -107,6 +107,11 @@ export function operatorSettings(env: NodeJS.ProcessEnv, readFile: (path: string
   };
   if (file && file.leaderElection.renewSeconds >= file.leaderElection.leaseSeconds)
     faults.push(`${path}: leaderElection.renewSeconds must be below leaseSeconds`);
+  // Else the operator's own login, which may do anything, would stand in every namespace's Secret.
+  if (file?.redis.users === "Given" && own.sidecarRedisUrl.reveal() === "")
+    faults.push(
+      "SIDEGATE_SIDECAR_REDIS_URL must be set where redis.users is Given, with the sidecars' user and password",
+    );
   if (faults.length > 0 || !file) throw new OperatorSettingsFault(faults.join("; "));
   return { ...file, ...own };
 }

@@ -91,6 +91,12 @@ beforeEach(() => {
   return () => caches.stop();
 });
 
+test("a Redis that may have lost its users asks for every namespace, once each", async () => {
+  await started(route("support", ["bot"]), pod("bot-1", "bot"));
+  triggers.namespaces();
+  expect(keys).toEqual(["namespace:team"]);
+});
+
 test("a changed route asks for its service accounts, its picks, its status and the quotas that target it", async () => {
   await started(
     route("support", ["bot", "web"]),

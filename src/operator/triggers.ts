@@ -107,8 +107,18 @@ export class Triggers implements CacheListener {
     for (const workload of workloads.values()) this.#enqueue(workloadItem(workload));
     for (const { metadata } of caches.routeEntries()) this.#enqueue(routeItem(metadata.namespace ?? "", metadata.name));
     for (const { metadata } of caches.quotaEntries()) this.#enqueue(quotaItem(metadata.namespace ?? "", metadata.name));
-    for (const namespace of new Set([...workloads.values()].map((workload) => workload.namespace)))
-      this.#enqueue(namespaceItem(namespace));
+    this.namespaces();
+  }
+
+  /** Every namespace that has something: a new connection to Redis may be to one that has lost its users. */
+  namespaces(): void {
+    const caches = this.#caches();
+    const found = new Set([
+      ...caches.routeEntries().map(({ metadata }) => metadata.namespace ?? ""),
+      ...caches.publishedIn().map(({ namespace }) => namespace),
+      ...caches.pods().map(({ namespace }) => namespace),
+    ]);
+    for (const namespace of found) this.#enqueue(namespaceItem(namespace));
   }
 
   #account(namespace: string, serviceAccount: string): void {

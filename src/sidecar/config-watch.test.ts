@@ -40,7 +40,7 @@ const next = <T>(register: (resolve: (value: T) => void) => void): Promise<T> =>
 
 test("a change of the mounted Secret is seen, a broken one is refused once and the next good one is taken", async () => {
   const secret = mountedSecret();
-  secret.put({ "config.v1.json": encodeConfig(config("a")), "config.v9.json": "from a newer operator" });
+  secret.put({ "config.v2.json": encodeConfig(config("a")), "config.v9.json": "from a newer operator" });
   const first = loadConfig(secret.directory);
   expect(first.config.subject.serviceAccount).toBe("a");
   let onChange: (name: string) => void = () => undefined;
@@ -52,17 +52,17 @@ test("a change of the mounted Secret is seen, a broken one is refused once and t
   const changed = next<string>((resolve) => {
     onChange = resolve;
   });
-  secret.put({ "config.v1.json": encodeConfig(config("b")) });
+  secret.put({ "config.v2.json": encodeConfig(config("b")) });
   expect(await changed).toBe("b");
   const refused = next<string>((resolve) => {
     onRefused = resolve;
   });
-  secret.put({ "config.v1.json": encodeConfig(config("c")).replace('"ns"', "7") });
+  secret.put({ "config.v2.json": encodeConfig(config("c")).replace('"ns"', "7") });
   expect(await refused).toContain("subject.namespace");
   const again = next<string>((resolve) => {
     onChange = resolve;
   });
-  secret.put({ "config.v1.json": encodeConfig(config("d")) });
+  secret.put({ "config.v2.json": encodeConfig(config("d")) });
   expect(await again).toBe("d");
   stop();
 });

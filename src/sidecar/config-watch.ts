@@ -1,7 +1,7 @@
 /** Follows the config that the control plane mounts; one that does not parse leaves the last good one. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigFault, decodeConfig, digestOf, newestReadable } from "../config/codec.ts";
+import { ConfigFault, decodeVersioned, digestOf, newestReadable } from "../config/codec.ts";
 import type { SidecarConfig } from "../config/contract.ts";
 import { watchPath } from "./file-watch.ts";
 
@@ -11,13 +11,15 @@ const configBytesMax = 2 * 1024 * 1024;
 /** A config that has been decoded and checked. `digest`: of the file's text, so equal digests are equal files. */
 export interface LoadedConfig {
   readonly config: SidecarConfig;
+  /** Contract version that the file is written in; older than ours where the operator is. */
+  readonly contract: number;
   readonly digest: string;
 }
 
 /** Reads the newest version that this build knows. Throws ConfigFault, or what the file system says. */
 export function loadConfig(path: string): LoadedConfig {
   const text = readText(path);
-  return { config: decodeConfig(text), digest: digestOf(text) };
+  return { ...decodeVersioned(text), digest: digestOf(text) };
 }
 
 /** `path`: a directory with `config.vN.json` files, or one file. */
@@ -57,7 +59,7 @@ export function watchConfig(path: string, inForce: string, listener: ConfigListe
     if (digest === seen) return;
     seen = digest;
     try {
-      listener.changed({ config: decodeConfig(text), digest });
+      listener.changed({ ...decodeVersioned(text), digest });
     } catch (fault) {
       if (!(fault instanceof ConfigFault)) throw fault;
       listener.refused(fault.message);

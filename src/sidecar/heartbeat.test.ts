@@ -16,6 +16,10 @@ class Beats implements BeatStore {
     await this.hold;
     if (this.fault) throw this.fault;
   }
+  recovered: () => void = () => undefined;
+  onRecovered(listener: () => void): void {
+    this.recovered = listener;
+  }
   async remove(namespace: string, pod: string): Promise<void> {
     this.removed.push(`${namespace}/${pod}`);
     if (this.fault) throw this.fault;
@@ -43,6 +47,14 @@ beforeEach(() => {
   failures = 0;
 });
 afterEach(() => void vi.useRealTimers());
+
+test("is written at once when the store is back", async () => {
+  heartbeat().start();
+  await vi.advanceTimersByTimeAsync(1);
+  beats.recovered();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(beats.put_).toHaveLength(2);
+});
 
 test("is written at the start and every ten seconds", async () => {
   const each = heartbeat();

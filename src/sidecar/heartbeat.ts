@@ -1,4 +1,4 @@
-/** Tells the operator which config this sidecar runs: every 10 s, and at once when that changes. Requests never wait for it. */
+/** Tells the operator which config this sidecar runs: every 10 s, and at once when that changes or Redis is back. Requests never wait for it. */
 import type { Log } from "../base/log.ts";
 import { type Beat, beatIntervalMs, beatTtlMs, encodeBeat } from "../redis/heartbeat.ts";
 import type { BeatStore } from "./ports/beat-store.ts";
@@ -30,9 +30,10 @@ export class Heartbeat {
     this.#settings = settings;
   }
 
-  /** Writes the first one. */
+  /** Writes the first one. Call it once. */
   start(): void {
     this.#isStopped = false;
+    this.#settings.store.onRecovered(() => this.now());
     this.now();
   }
 

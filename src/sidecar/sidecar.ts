@@ -44,6 +44,8 @@ export interface Address {
 export interface SidecarOptions {
   readonly config: SidecarConfig;
   readonly digest: string;
+  /** Contract version of the text that the digest is of; absent: the current one. */
+  readonly contract?: number;
   readonly identity: Identity;
   readonly stores: Stores;
   readonly log: Log;
@@ -86,6 +88,7 @@ export class RunningSidecar {
   readonly #admin: HttpServer;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #startedMs: number;
+  #contract: number;
   #draining = false;
   #lastReloadFault: string | undefined;
   #stopping: Promise<readonly string[]> | undefined;
@@ -96,6 +99,7 @@ export class RunningSidecar {
     const clock = options.clock ?? systemClock;
     const instance = this.#instance;
     this.#options = options;
+    this.#contract = options.contract ?? contractVersion;
     this.#clock = clock;
     this.#startedMs = clock.nowMs();
     const settler = new Settler({ store: stores.quota, log });
@@ -149,7 +153,8 @@ export class RunningSidecar {
   }
 
   /** Puts a config in force: requests that come from now on use it, those that run keep theirs. */
-  reload(config: SidecarConfig, digest: string): void {
+  reload(config: SidecarConfig, digest: string, contract = contractVersion): void {
+    this.#contract = contract;
     this.#lastReloadFault = undefined;
     this.#enforce(snapshotOf(config, digest, this.#deps));
     this.#options.log.info({ digest, policyVersion: config.route?.policyVersion ?? "none" }, "config in force");
@@ -176,7 +181,7 @@ export class RunningSidecar {
       pod: identity.pod,
       say: () => ({
         instance: this.#instance,
-        contract: contractVersion,
+        contract: this.#contract,
         digest: this.gateway.snapshot.digest,
         release: release ?? "unknown",
         fault: this.#lastReloadFault,
@@ -228,7 +233,7 @@ export class RunningSidecar {
       draining: this.#draining,
       config: {
         digest,
-        contractVersion: config.contractVersion,
+        contractVersion: this.#contract,
         route: config.route === undefined ? null : `${config.route.namespace}/${config.route.name}`,
         policyVersion: config.route?.policyVersion ?? null,
         lastReloadFault: this.#lastReloadFault ?? null,

@@ -105,7 +105,7 @@ const refuseIdentity =
 /** A backend's endpoint taken apart, and its key wrapped. */
 function backendOf(config: BackendConfig): Backend {
   const url = new URL(config.endpoint);
-  const credential = config.credential;
+  const [credential] = config.credentials;
   // an Azure endpoint is often pasted with the API's own path on it
   const path = url.pathname
     .replace(/\/+$/, "")

@@ -333,7 +333,7 @@ const secretRows: readonly PolicyRow[] = [
   plain(
     "a stranger's variable",
     (pod) => {
-      app(pod).env = [{ name: "X", valueFrom: { secretKeyRef: { name: published, key: "config.v1.json" } } }];
+      app(pod).env = [{ name: "X", valueFrom: { secretKeyRef: { name: published, key: "config.v2.json" } } }];
     },
     "the environment of container app refers to",
   ),

@@ -54,7 +54,7 @@ const secretAt = (namespace: string, account: string, routePick?: string): Promi
     });
 const configIn = (secret: KubeObject | undefined): Record<string, unknown> | undefined => {
   const data = secret?.["data"] as Record<string, string> | undefined; // a Secret's data
-  const text = data?.["config.v1.json"];
+  const text = data?.["config.v2.json"];
   return text === undefined
     ? undefined
     : (JSON.parse(Buffer.from(text, "base64").toString("utf8")) as Record<string, unknown>);
@@ -86,10 +86,10 @@ describe("publishing", () => {
       return keyIn(found) === "sk-first" && found;
     });
     expect(configIn(secret)).toMatchObject({
-      contractVersion: 1,
+      contractVersion: 2,
       subject: { namespace: "one", serviceAccount: "bot" },
     });
-    expect(Object.keys(secret["data"] as object).sort()).toEqual(["config.v1.json", "redis.json"]); // a Secret's data
+    expect(Object.keys(secret["data"] as object).sort()).toEqual(["config.v2.json", "redis.json"]); // a Secret's data
     expect(secret.metadata.ownerReferences?.[0]).toMatchObject({
       kind: "MutatingWebhookConfiguration",
       name: "sidegate",
@@ -157,7 +157,7 @@ describe("publishing", () => {
     const ref = { namespace: "five", name: secret.metadata.name };
     await api.delete(resources.secrets, ref);
     await until("the Secret again", async () => keyIn(await secretAt("five", "bot")) === "sk-first");
-    await api.mergePatch(resources.secrets, ref, { data: { "config.v1.json": Buffer.from("{}").toString("base64") } });
+    await api.mergePatch(resources.secrets, ref, { data: { "config.v2.json": Buffer.from("{}").toString("base64") } });
     await until("the right data", async () => keyIn(await secretAt("five", "bot")) === "sk-first");
   });
 
@@ -191,7 +191,7 @@ describe("status", () => {
     const programmed = (want: string) =>
       until(want, async () => (await conditionOf("seven", "support", "Programmed")) === want);
     await programmed("Unknown/HeartbeatMissing");
-    const beat = { pod: "bot-1", contract: 1, release: "0.1.0" };
+    const beat = { pod: "bot-1", contract: 2, release: "0.1.0" };
     state.beat("seven", { ...beat, digest: "sha256:old" });
     await programmed("False/PartiallyProgrammed");
     state.beat("seven", { ...beat, digest });
@@ -202,6 +202,8 @@ describe("status", () => {
     await programmed("Unknown/QuotaStoreUnavailable");
     state.away = undefined;
     await programmed("True/Programmed");
+    state.restart(); // too short to be seen but by the new connection
+    await until("the namespace's user is back", async () => state.users.has("seven"));
     state.beat("seven", { ...beat, digest: "sha256:old", fault: "route.rules: is unknown" });
     await api.mergePatch(resources.airoutes, { namespace: "seven", name: "support" }, { spec: { models: [] } });
     await programmed("False/ConfigRefused");

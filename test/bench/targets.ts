@@ -62,7 +62,7 @@ export function warmCodeCache(place: Pick<Place, "nodeFile" | "sidecarFile" | "c
 }
 
 function startSidecar(port: number, place: Place, auditFile: string | undefined): Running {
-  const config = join(place.folder, `config-${auditFile === undefined ? "stdout" : "file"}`, "config.v1.json");
+  const config = join(place.folder, `config-${auditFile === undefined ? "stdout" : "file"}`, "config.v2.json");
   writeConfig(config, `http://127.0.0.1:${place.upstreamPort}`, model, auditFile);
   return start("server", [place.nodeFile, ...nodeFlags(place.sidecarFile), place.sidecarFile], {
     logFile: join(place.folder, "sidecar.log"),

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { appDeployment, appJob, runInApp } from "./harness/application.ts";
 import { type ClusterProvider, startProvider } from "./harness/fake-provider.ts";
+import { say } from "./harness/figures.ts";
 import { installSidegate } from "./harness/installation.ts";
 import { apply, get, kubectl, logs, type Pod, podsOf, refusal, waitFor } from "./harness/kubectl.ts";
 import { useNamespace } from "./harness/namespace.ts";
@@ -153,7 +154,7 @@ describe("the quota", () => {
       const shown = Number((await columns("aiquotas"))["USED"]);
       return shown > before && shown;
     });
-    console.log(`quota: ${answered} answered before 429; kubectl showed ${before} used before, ${used} after`);
+    say(`quota: ${answered} answered before 429; kubectl showed ${before} used before, ${used} after`);
     expect(used).toBeLessThanOrEqual(requestsMax);
   });
 

@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { appDeployment, runInApp } from "./harness/application.ts";
 import { type ClusterProvider, startProvider } from "./harness/fake-provider.ts";
+import { say } from "./harness/figures.ts";
 import { installSidegate } from "./harness/installation.ts";
 import { apply, get, type KubeObject, podsOf, waitFor } from "./harness/kubectl.ts";
 import { useNamespace } from "./harness/namespace.ts";
@@ -84,7 +85,7 @@ test("deployment, route, quota and Secret in any order end the same: programmed,
         throw new Error(conditions.join(", "));
       });
       const wholeMs = Math.round(performance.now() - startedMs);
-      console.log(`${order.join(", ")}: programmed after ${wholeMs} ms, ${cases.length} namespaces at once`);
+      say(`${order.join(", ")}: programmed after ${wholeMs} ms, ${cases.length} namespaces at once`);
       return { order, statuses: await callsIn(namespace) };
     }),
   );

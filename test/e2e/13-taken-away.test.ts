@@ -5,10 +5,12 @@ import { decodeRedisPlace } from "../../src/redis/place.ts";
 import { appDeployment, runInApp } from "./harness/application.ts";
 import { isOwnCluster } from "./harness/cluster.ts";
 import { type ClusterProvider, startProvider } from "./harness/fake-provider.ts";
+import { say } from "./harness/figures.ts";
 import { installSidegate, release, systemNamespace } from "./harness/installation.ts";
 import { apply, exec, get, type Pod, podsOf, remove, waitFor } from "./harness/kubectl.ts";
 import { useNamespace } from "./harness/namespace.ts";
 import { airoute, credential, injected, requestsQuota } from "./harness/route.ts";
+import { routeStatus } from "./harness/route-status.ts";
 import { serviceAddress } from "./harness/service-call.ts";
 import { until } from "./harness/until.ts";
 
@@ -66,10 +68,8 @@ const since = async (change: () => Promise<unknown>, status: number, code?: stri
 };
 
 const conditionOf = async (type: string): Promise<string> => {
-  const status = (await get("airoute", "support", namespace))?.["status"];
-  const { parents = [] } = status as { parents?: { conditions: { type: string; status: string; reason: string }[] }[] }; // the CRD's schema
-  const found = parents[0]?.conditions.find((condition) => condition.type === type);
-  return `${found?.status} ${found?.reason}`;
+  const { [type]: condition } = (await routeStatus(namespace)).conditions;
+  return `${condition?.status} ${condition?.reason}`;
 };
 
 describe("the provider's Secret", () => {
@@ -91,7 +91,7 @@ describe("the provider's Secret", () => {
       async () => (await conditionOf("ResolvedRefs")) === "True ResolvedRefs",
       10_000,
     );
-    console.log(`Secret deleted: refused after ${gone.tookMs} ms; put back: served after ${back.tookMs} ms`);
+    say(`Secret deleted: refused after ${gone.tookMs} ms; put back: served after ${back.tookMs} ms`);
   });
 });
 
@@ -102,7 +102,7 @@ describe("the route", () => {
     expect(gone.outcome).toMatchObject({ status: 503, code: "no_route" });
     const back = await since(() => apply(airoute({ namespace, provider })), 200);
     expect(back.outcome).toEqual({ status: 200 });
-    console.log(`route deleted: refused after ${gone.tookMs} ms; made again: served after ${back.tookMs} ms`);
+    say(`route deleted: refused after ${gone.tookMs} ms; made again: served after ${back.tookMs} ms`);
     expect(gone.tookMs).toBeLessThan(3_000);
     expect(back.tookMs).toBeLessThan(3_000);
     const now = await get<Pod>("pod", pod.metadata.name, namespace);

@@ -93,7 +93,7 @@ describe("fault 27: a bad config", () => {
       gateway = await startTestGateway({ yaml });
       const good = encoded(yaml(gateway.provider.url));
       const folder = mkdtempSync(join(tmpdir(), "config-"));
-      const path = join(folder, "config.v1.json");
+      const path = join(folder, "config.v2.json");
       const put = (text: string): void => {
         writeFileSync(`${path}.new`, text);
         renameSync(`${path}.new`, path);

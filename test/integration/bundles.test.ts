@@ -53,7 +53,7 @@ describe("the bundled sidecar", () => {
   });
 
   test("answers a call, says that it is ready, and ends by itself on SIGTERM", async () => {
-    const configPath = join(folder, "config.v1.json");
+    const configPath = join(folder, "config.v2.json");
     await writeFile(configPath, encodeConfig(configFrom(openRoute(provider.url))));
     const child = spawn(bundle("sidecar"), [], {
       stdio: ["ignore", "ignore", "pipe"],

@@ -9,6 +9,7 @@ export class MemoryState implements SharedState {
   readonly #clock: Clock;
   readonly #beats = new Map<string, { readonly heartbeat: Heartbeat; readonly endsMs: number }>();
   readonly #counters = new Map<string, CounterState[]>();
+  readonly #connected: (() => void)[] = [];
   /** Namespaces that have a user. */
   readonly users = new Set<string>();
   /** While set, every method throws StateUnavailable, and `fault` says this. */
@@ -61,6 +62,17 @@ export class MemoryState implements SharedState {
   async removeUser(namespace: string): Promise<void> {
     this.#checkPresent();
     this.users.delete(namespace);
+  }
+
+  onConnected(listener: () => void): void {
+    this.#connected.push(listener);
+  }
+
+  /** A restart that nobody notices but by its new connection: users and heartbeats are gone. */
+  restart(): void {
+    this.users.clear();
+    this.#beats.clear();
+    for (const listener of this.#connected) listener();
   }
 
   async fault(): Promise<string | undefined> {

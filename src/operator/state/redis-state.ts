@@ -52,7 +52,6 @@ export class RedisState implements SharedState {
     return this.#link.ready();
   }
 
-  /** Calls back at each new connection: that Redis may have lost its users, so every namespace wants its `ensureUser`. */
   onConnected(listener: () => void): void {
     this.#link.onConnected(listener);
   }

@@ -9,4 +9,6 @@ export interface BeatStore {
   }): Promise<void>;
   /** Throws StoreUnavailable. */
   remove(namespace: string, pod: string): Promise<void>;
+  /** Calls back whenever the store can be reached again: it may have lost what it kept. */
+  onRecovered(listener: () => void): void;
 }

@@ -89,4 +89,5 @@ export const makeCrowdPods = (api: KubeApi, crowd: Crowd): Promise<void> =>
   );
 
 /** The config Secret's name of a place. */
-export const crowdSecretName = ({ namespace, name }: Place): string => configSecretName({ namespace, serviceAccount: name });
+export const crowdSecretName = ({ namespace, name }: Place): string =>
+  configSecretName({ namespace, serviceAccount: name });

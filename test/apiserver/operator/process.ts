@@ -101,9 +101,11 @@ export const startOperatorProcess = async (options: OperatorProcessOptions): Pro
 
 /** Waits until it leads. Throws with the end of its log. */
 export const leads = (operator: OperatorProcess, ms = 30_000): Promise<true> =>
-  until("leading", async () => (await operator.samples("sidegate_operator_leader")).get("") === 1, ms).catch((fault) => {
-    throw new Error(operator.log().slice(-2_000), { cause: fault });
-  });
+  until("leading", async () => (await operator.samples("sidegate_operator_leader")).get("") === 1, ms).catch(
+    (fault) => {
+      throw new Error(operator.log().slice(-2_000), { cause: fault });
+    },
+  );
 
 const mibOf = (text: string, name: string): number =>
   Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0) / 1024);

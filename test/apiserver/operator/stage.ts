@@ -113,7 +113,7 @@ export const podOf = (namespace: string, name: string, account: string, annotati
   metadata: {
     name,
     namespace,
-    labels: { "sidegate.dev/injected": "true", "sidegate.dev/contract": "1" },
+    labels: { "sidegate.dev/injected": "true", "sidegate.dev/contract": "2" },
     annotations: { "sidegate.dev/injection-digest": injectionDigest(settingsOf("any").injection), ...annotations },
   },
   spec: { serviceAccountName: account, schedulerName: "none", containers: [{ name: "app", image: "app:test" }] },

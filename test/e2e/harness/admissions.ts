@@ -76,7 +76,8 @@ export const startAdmissions = async (namespace: string, perSecond = 3): Promise
       counts.durationsMs.push(performance.now() - startMs);
       if (response.status === 201 && text.includes('"sidegate.dev/injected":"true"')) counts.created += 1;
       else counts.refusals.push({ atMs: Date.now(), status: response.status, message: text.slice(0, 400) });
-      if (response.status === 201) await (await fetch(`${folder}/${name}?gracePeriodSeconds=0`, { method: "DELETE" })).text();
+      if (response.status === 201)
+        await (await fetch(`${folder}/${name}?gracePeriodSeconds=0`, { method: "DELETE" })).text();
     } catch (fault) {
       counts.refusals.push({ atMs: Date.now(), status: 0, message: String(fault) });
     }

@@ -1,6 +1,7 @@
 /** The operator's pods and processes, for tests that disturb them. */
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
+import { splitBundle } from "../../../src/operator/webhook/certificate.ts";
 import { release, systemNamespace } from "./installation.ts";
 import { get, type KubeObject, kubectl, type Pod, podsOf } from "./kubectl.ts";
 import { until } from "./until.ts";
@@ -32,10 +33,16 @@ export const leaderPod = async (): Promise<Pod> => {
 export const operatorSettled = async (replicas = 2): Promise<void> => {
   await kubectl(["rollout", "status", operatorDeployment, "-n", systemNamespace, "--timeout=120s"]);
   await until("the operator has settled", async () => {
-    const all = JSON.parse(await kubectl(["get", "pods", "-n", systemNamespace, "-l", selector, "-o", "json"])) as { items: Pod[] };
-    const ready = all.items.filter(({ status }) => status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"));
+    const all = JSON.parse(await kubectl(["get", "pods", "-n", systemNamespace, "-l", selector, "-o", "json"])) as {
+      items: Pod[];
+    };
+    const ready = all.items.filter(({ status }) =>
+      status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True"),
+    );
     const name = await leaderName();
-    return ready.length === replicas && all.items.length === replicas && ready.some(({ metadata }) => metadata.name === name);
+    return (
+      ready.length === replicas && all.items.length === replicas && ready.some(({ metadata }) => metadata.name === name)
+    );
   });
 };
 
@@ -69,7 +76,11 @@ export interface WebhookTrust {
 
 /** Looks at the certificates. */
 export const webhookTrust = async (): Promise<WebhookTrust> => {
-  const secret = await get<KubeObject & { data: Record<string, string> }>("secret", `${release}-webhook`, systemNamespace);
+  const secret = await get<KubeObject & { data: Record<string, string> }>(
+    "secret",
+    `${release}-webhook`,
+    systemNamespace,
+  );
   const configuration = await get<KubeObject & { webhooks: { clientConfig: { caBundle?: string } }[] }>(
     "mutatingwebhookconfiguration",
     release,
@@ -77,7 +88,7 @@ export const webhookTrust = async (): Promise<WebhookTrust> => {
   const decoded = (text: string | undefined): string => Buffer.from(text ?? "", "base64").toString("latin1");
   const authority = new X509Certificate(decoded(secret?.data["ca.crt"]));
   const serving = new X509Certificate(decoded(secret?.data["tls.crt"]));
-  const bundle = decoded(configuration?.webhooks[0]?.clientConfig.caBundle).match(/-----BEGIN[^]*?-----END CERTIFICATE-----/g) ?? [];
+  const bundle = splitBundle(decoded(configuration?.webhooks[0]?.clientConfig.caBundle));
   return {
     authority: authority.fingerprint256,
     isServing: serving.verify(authority.publicKey),

@@ -5,7 +5,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { decodeConfig, digestOf, encodeConfig } from "../../../src/config/codec.ts";
+import {
+  decodeConfig,
+  decodeVersioned,
+  digestOf,
+  encodeConfig,
+  encodeConfigAs,
+  readableVersions,
+} from "../../../src/config/codec.ts";
 import { contractVersion } from "../../../src/config/contract.ts";
 
 const versions = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory());
@@ -28,4 +35,35 @@ describe.each(versions.map(({ name }) => name))("%s", (version) => {
     const config = decodeConfig(text(name));
     expect(decodeConfig(encodeConfig(config))).toEqual(config);
   });
+
+  test.each(names)("%s is written for the sidecars of every readable version, and says the same there", (name) => {
+    const config = decodeConfig(text(name));
+    for (const readable of readableVersions) {
+      const written = encodeConfigAs(config, readable);
+      expect(written && decodeVersioned(written)).toEqual({ config, contract: readable });
+    }
+  });
+});
+
+test("a version that no live sidecar can have is not written", () => {
+  const folder = join(import.meta.dirname, `v${contractVersion}`);
+  const config = decodeConfig(readFileSync(join(folder, "minimal.json"), "utf8"));
+  expect([0, contractVersion + 1].map((version) => encodeConfigAs(config, version))).toEqual([undefined, undefined]);
+});
+
+test("sidecars of version 1, which know one credential, get the one with the greatest weight", () => {
+  const config = decodeConfig(readFileSync(join(import.meta.dirname, "v2", "everything.json"), "utf8"));
+  const credential = (value: string, weight: number) => ({
+    type: "Secret" as const,
+    name: `team/keys/${value}`,
+    value,
+    weight,
+  });
+  const [backend, ...others] = config.route?.backends ?? [];
+  if (!config.route || !backend) throw new Error("the fixture has a backend");
+  const credentials = [credential("sk-small", 1), credential("sk-large", 9), credential("sk-none", 0)];
+  const route = { ...config.route, backends: [{ ...backend, credentials }, ...others] };
+  const old = encodeConfigAs({ ...config, route }, 1) ?? "";
+  expect(old).toContain("sk-large");
+  expect(old).not.toContain("sk-small");
 });

@@ -10,4 +10,5 @@ export const createRedisBeatStore = (connection: Connection): BeatStore => ({
   remove: async (namespace, pod) => {
     await connection.aside("del", [beatKey(namespace, pod)]);
   },
+  onRecovered: (listener) => connection.onRecovered(listener),
 });

@@ -1,0 +1,247 @@
+/** The operator ends at every step of its work, and whoever comes next leaves the same state. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type KubeApi, KubeFault, type KubeObject, resources } from "../../src/kube/port.ts";
+import type { Operator } from "../../src/operator/operator.ts";
+import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
+import { interceptedApi, isWrite, mortalApi, requestLine } from "./operator/intercepted-api.ts";
+import { configText, MovedClock, Scene, versionsIn } from "./operator/scene.ts";
+import { apiOf, until } from "./operator/stage.ts";
+
+let server: ApiServer;
+let api: KubeApi & { close(): void };
+const started = new Set<Operator>();
+
+beforeAll(async () => {
+  server = await startApiServer();
+  await installCrds(server);
+  api = await apiOf(server);
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([...started].map((operator) => operator.stop()));
+  api?.close();
+  await server?.stop();
+}, 60_000);
+
+const start = async (operator: Operator): Promise<Operator> => {
+  started.add(operator);
+  await operator.start();
+  return operator;
+};
+const end = async (operator: Operator): Promise<void> => {
+  started.delete(operator);
+  await operator.stop();
+};
+let serial = 0;
+const sceneOf = async (): Promise<Scene> => {
+  const scene = new Scene(api, `s${++serial}`);
+  await scene.make();
+  return scene;
+};
+/** Runs an operator until everything is right. */
+const settle = async (scene: Scene): Promise<void> => {
+  const operator = await start(scene.operator());
+  await scene.right();
+  await end(operator);
+};
+
+describe("ends at a step, before the write left or before its answer came", () => {
+  const stories = [
+    { story: "a new route", want: {}, prepare: (scene: Scene) => scene.fill() },
+    {
+      story: "a changed key",
+      want: { key: "sk-second" },
+      prepare: async (scene: Scene) => {
+        await scene.fill();
+        await settle(scene);
+        await scene.key("sk-second");
+      },
+    },
+    {
+      story: "a deleted route",
+      want: { isServed: false },
+      prepare: async (scene: Scene) => {
+        await scene.fill();
+        await settle(scene);
+        await api.delete(resources.airoutes, { namespace: scene.namespace, name: "support" });
+      },
+    },
+  ];
+  test.each(stories)(
+    "$story: the next operator leaves the same",
+    async ({ story, want, prepare }) => {
+      const run = async (step: number, when: "before" | "after"): Promise<readonly string[]> => {
+        const scene = await sceneOf();
+        await prepare(scene);
+        const mortal = mortalApi(api, step, when);
+        const first = await start(scene.operator({ api: mortal.api }));
+        await until("its end", async () => mortal.isDead() || (await scene.wrong(want)) === "");
+        await end(first);
+        await scene.endLease();
+        const second = await start(scene.operator({ pod: "two" }));
+        await scene.right(want);
+        const keyrings = (await api.list(resources.secrets, { namespace: scene.system })).items;
+        expect(keyrings.map(({ metadata }) => metadata.name).sort()).toEqual(["sidegate-keyring", "sidegate-webhook"]);
+        await end(second);
+        return mortal.steps;
+      };
+      const steps = await run(Number.POSITIVE_INFINITY, "before");
+      console.log(`${story}: ${steps.length} steps: ${steps.map((step) => step.split(" ", 2).join(" ")).join(", ")}`);
+      expect(steps.length).toBeGreaterThanOrEqual(4);
+      const ends = steps
+        .flatMap((_, index) => [[index + 1, "before"] as const, [index + 1, "after"] as const])
+        .values();
+      const worker = async (): Promise<void> => {
+        for (const [step, when] of ends) await run(step, when);
+      };
+      await Promise.all([worker(), worker(), worker(), worker()]);
+    },
+    90_000,
+  );
+});
+
+test("a Secret that somebody edits between our look and our write is written once more, and right", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  await settle(scene);
+  let conflicts = 0;
+  const disturbed = interceptedApi(api, async (request, send) => {
+    const { namespace, name = "" } = request;
+    if (request.resource.plural !== "secrets" || request.verb !== "patch" || conflicts >= 3) return send();
+    const edit = { data: { "config.v1.json": Buffer.from(`{"edit":${conflicts}}`).toString("base64") } };
+    await api.mergePatch(resources.secrets, { namespace, name }, edit);
+    return send().catch((fault: unknown) => {
+      if (fault instanceof KubeFault && fault.status === 409) conflicts += 1;
+      throw fault;
+    });
+  });
+  const operator = await start(scene.operator({ api: disturbed }));
+  await scene.key("sk-second");
+  await scene.right({ key: "sk-second" });
+  expect(conflicts).toBe(3);
+  await end(operator);
+});
+
+test("a write that was under way when its leader lost the lease changes nothing that the next leader wrote", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  await settle(scene);
+  const gate = Promise.withResolvers<void>();
+  let frozen = false;
+  let late: unknown;
+  const slow = interceptedApi(api, async (request, send) => {
+    if (!isWrite(request) || !frozen) return send();
+    if (request.resource.plural !== "secrets") throw new KubeFault("frozen", { status: 0 });
+    await gate.promise;
+    return send().catch((fault: unknown) => {
+      late = fault;
+      throw fault;
+    });
+  });
+  const first = await start(scene.operator({ api: slow }));
+  await until("leading", async () => first.leader.isLeading());
+  await scene.right();
+  frozen = true;
+  await scene.key("sk-second");
+  const second = await start(scene.operator({ pod: "two" }));
+  await scene.right({ key: "sk-second" });
+  await scene.key("sk-third");
+  await scene.right({ key: "sk-third" });
+  const before = await versionsIn(scene, api);
+  gate.resolve();
+  await until("the late answer", async () => late !== undefined);
+  expect(late).toMatchObject({ status: 409 });
+  await sleep(500);
+  expect(await versionsIn(scene, api)).toBe(before);
+  await Promise.all([end(first), end(second)]);
+}, 40_000);
+
+test("an unused Secret goes ten minutes after its last user, and stays when a user comes back", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  const clock = new MovedClock();
+  const operator = await start(scene.operator({ clock }));
+  await scene.right();
+  const isUnused = async (): Promise<boolean> =>
+    "sidegate.dev/unused-since" in ((await scene.secrets())[0]?.metadata.annotations ?? {});
+  const leave = async (): Promise<void> => {
+    await api.delete(resources.airoutes, { namespace: scene.namespace, name: "support" });
+    for (const { metadata } of await scene.pods())
+      await api.delete(resources.pods, { namespace: scene.namespace, name: metadata.name });
+    await until("unused", isUnused);
+  };
+  await leave();
+  expect(configText((await scene.secrets())[0] as KubeObject)).not.toContain("sk-first"); // it is there
+  clock.advance(9 * 60_000);
+  await scene.fill();
+  await scene.right();
+  clock.advance(2 * 60_000);
+  await until("leading again", async () => operator.leader.isLeading());
+  await sleep(500);
+  await scene.right();
+  await leave();
+  clock.advance(11 * 60_000);
+  await until("no Secret", async () => (await scene.secrets()).length === 0);
+  await end(operator);
+}, 40_000);
+
+test("a rotated keyring reaches every config: first to be read with, ten minutes later to seal with", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  await scene.account("lone");
+  await api.create(resources.pods, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "lone-0", namespace: scene.namespace, labels: { "sidegate.dev/injected": "true" } },
+    spec: { serviceAccountName: "lone", schedulerName: "none", containers: [{ name: "app", image: "app:test" }] },
+  });
+  const clock = new MovedClock();
+  const operator = await start(scene.operator({ clock }));
+  const orders = async (): Promise<readonly string[]> =>
+    (await scene.secrets()).map((secret) => {
+      const { keys } = JSON.parse(configText(secret)) as { keys: { id: string }[] }; // our own config
+      return keys.map(({ id }) => id).join();
+    });
+  const twoAre = (what: string, isMet: (order: string) => boolean): Promise<readonly string[]> =>
+    until(what, async () => {
+      const found = await orders();
+      return found.length === 2 && new Set(found).size === 1 && isMet(found[0] ?? "") && found;
+    });
+  const [old = ""] = await twoAre("both configs", (order) => !order.includes(","));
+  clock.advance(31 * 24 * 3_600_000);
+  const [announced = ""] = await twoAre("the announced key", (order) => order.startsWith(`${old},`));
+  const young = announced.slice(old.length + 1);
+  clock.advance(11 * 60_000);
+  await twoAre("the new order", (order) => order === `${young},${old}`);
+  await end(operator);
+}, 40_000);
+
+test("pods of contract versions that this release does not know keep nobody from the current one", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  for (const contract of ["0", "99", "x"]) await scene.pod(`odd-${contract}`, { "sidegate.dev/contract": contract });
+  const operator = await start(scene.operator());
+  await scene.right();
+  await scene.key("sk-second");
+  await scene.right({ key: "sk-second" });
+  const [secret] = await scene.secrets();
+  expect(Object.keys(secret?.["data"] as object).sort()).toEqual(["config.v1.json", "redis.json"]); // a Secret's data
+  await end(operator);
+});
+
+test("a quiet operator writes nothing but its lease", async () => {
+  const scene = await sceneOf();
+  await scene.fill();
+  await settle(scene);
+  const writes: string[] = [];
+  const seen = interceptedApi(api, (request, send) => {
+    if (isWrite(request) && request.resource.plural !== "leases") writes.push(requestLine(request));
+    return send();
+  });
+  const operator = await start(scene.operator({ api: seen }));
+  await until("leading", async () => operator.leader.isLeading());
+  await sleep(3_000);
+  expect(writes).toEqual([]);
+  await end(operator);
+});
