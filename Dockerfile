@@ -30,15 +30,15 @@ COPY --from=bundle /build/dist/*.LEGAL.txt /usr/share/doc/sidegate/
 COPY --from=bundle /build/dist/*.mjs /app/
 # Each file carries its Node flags in its first line, so a command is a link to its file: no dispatcher, no shell, Node is PID 1.
 # The compile cache belongs to the user below, because V8 keeps it apart by user, version and flags.
-RUN ["node", "-e", "for (const name of ['sidecar', 'operator', 'sidegate']) if (fs.existsSync(`/app/${name}.mjs`)) fs.symlinkSync(`/app/${name}.mjs`, `/usr/local/bin/${name}`); fs.mkdirSync('/app/cache'); fs.chownSync('/app/cache', 14100, 14100)"]
+RUN ["node", "-e", "for (const name of ['sidecar', 'operator', 'sidegate']) fs.symlinkSync(`/app/${name}.mjs`, `/usr/local/bin/${name}`); fs.mkdirSync('/app/cache'); fs.chownSync('/app/cache', 14100, 14100)"]
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/app/cache
 # A number, so that runAsNonRoot can be checked; its own, so that no service mesh's rule for its proxy's user applies to it.
 USER 14100:14100
 RUN ["sidecar", "--help"]
 RUN ["sidegate", "help"]
-RUN ["node", "-e", "if (fs.existsSync('/app/operator.mjs')) child_process.execFileSync('operator', ['--help'], { stdio: 'inherit' })"]
-# Proxy, and probes with metrics. The root file system may be read-only.
-EXPOSE 15100 15101
+RUN ["operator", "--help"]
+# The sidecar's proxy, its probes and metrics; the operator's probes and metrics, its webhook. The root file system may be read-only.
+EXPOSE 15100 15101 8080 9443
 ENTRYPOINT []
 CMD ["sidegate", "help"]

@@ -29,10 +29,10 @@ const bundles: readonly Bundle[] = [
       "--enable-experimental-regexp-engine-on-excessive-backtracks", // patterns end in linear time
     ],
     // Nothing that knows Kubernetes or YAML: the sidecar reads compiled JSON.
-    forbidden: /^(src\/(api|compile|resources|operator|cli|demo|fakeprovider)\/|node_modules\/(yaml|@kubernetes)\/)/,
+    forbidden: /^(src\/(api|compile|resources|kube|inject|operator|cli|demo|fakeprovider)\/|node_modules\/(yaml|@kubernetes|fastify)\/)/,
   },
   { name: "sidegate", nodeFlags: [] },
-  { name: "operator", nodeFlags: [] }, // bundled once cmd/operator.ts exists
+  { name: "operator", nodeFlags: [] },
 ];
 
 /** Packages written as CommonJS ask for these names, which modules do not have. */

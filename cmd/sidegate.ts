@@ -1,6 +1,7 @@
 /** The command line: `sidegate COMMAND`. */
 import about from "../package.json" with { type: "json" };
 import { check, checkUsage } from "../src/cli/check.ts";
+import { injectFiles, injectUsage } from "../src/cli/inject.ts";
 import { provider, providerUsage } from "../src/cli/provider.ts";
 import { run, runUsage } from "../src/cli/run.ts";
 import { UsageFault } from "../src/cli/usage.ts";
@@ -12,6 +13,8 @@ const usage = `Usage: sidegate COMMAND [options]
 ${runUsage}
 
 ${validateUsage}
+
+${injectUsage}
 
 ${providerUsage}
 
@@ -32,6 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (command === "run") return run(rest, process.env);
   if (command === "validate") return validate(rest);
+  if (command === "inject") return injectFiles(rest);
   if (command === "provider") return provider(rest);
   if (command === "check") return check(rest, process.env, about.version);
   throw new UsageFault(`unknown command ${command}`);

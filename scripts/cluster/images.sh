@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images that the cluster and its tests use, without a registry or a daemon, and imports them into the cluster's containerd.
-#   images.sh [NAME...]                pause, redis, app, fakeprovider, sidegate; all by default
+#   images.sh [NAME...]                pause, redis, app, fakeprovider, release (the one before), sidegate; all by default
 #   images.sh --context NAME FOLDER    only fills FOLDER with what the image's Dockerfile copies, for other builders
 # An image is built when its inputs changed, and imported when the cluster does not have that build. $SIDEGATE_CLUSTER_DIR/images keeps
 # NAME.tar (a docker-archive), NAME.hash and NAME.ref, the image's name for pods.
@@ -12,6 +12,7 @@ root=$(cd "$here/../.." && pwd)
 export PATH=$root/node_modules/.bin:$PATH
 base_image=localhost/sidegate-base:e2e
 dockerfiles=test/e2e/images
+kept_release=test/e2e/releases/0.0.9
 cd "$root"
 mkdir -p "$images_dir"
 
@@ -26,6 +27,7 @@ inputs_of() {
     redis) command -v redis-server ;;
     app) printf '%s\n' "${base[@]}" node_modules/openai/package.json ;;
     fakeprovider) printf '%s\n' "${base[@]}"; find src/fakeprovider -name '*.ts' ! -name '*.test.ts' ;;
+    release) printf '%s\n' "${base[@]}"; find "$kept_release" -type f ;;
     sidegate)
       printf '%s\n' "${base[@]}" scripts/image.sh Dockerfile .dockerignore LICENSE package.json package-lock.json
       find src cmd -type f ! -name '*.test.ts' ;;
@@ -53,6 +55,12 @@ fill() {
     fakeprovider)
       mkdir -p "$tree/app"
       esbuild src/fakeprovider/main.ts --bundle --platform=node --format=esm --log-level=warning --outfile="$tree/app/fakeprovider.mjs" ;;
+    release)
+      mkdir -p "$tree/app"
+      node -e 'const { brotliDecompressSync } = require("node:zlib"), fs = require("node:fs"), [from, to] = process.argv.slice(1);
+        for (const name of ["operator", "sidecar"])
+          fs.writeFileSync(`${to}/${name}.mjs`, brotliDecompressSync(fs.readFileSync(`${from}/${name}.mjs.br`)), { mode: 0o755 });' \
+        "$kept_release" "$tree/app" ;;
   esac
 }
 add_busybox() { # a shell and the usual small programs, for whoever looks into a container; other builders' bases have their own
@@ -72,7 +80,7 @@ ensure_base() {
 
 build() { # name reference; leaves NAME.tar
   local name=$1 reference=$2 built=localhost/$1:e2e
-  case $name in app | fakeprovider | sidegate) ensure_base ;; esac
+  case $name in app | fakeprovider | release | sidegate) ensure_base ;; esac
   if [[ $name == sidegate ]]; then
     # The project's own Dockerfile, the way that users build it.
     built=localhost/$reference
@@ -110,7 +118,7 @@ release_version() { sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json; }
 exec 9>"$images_dir/.lock"
 flock 9 # two runs at a time would build into one another's files
 names=("$@")
-((${#names[@]})) || names=(pause redis app fakeprovider sidegate)
+((${#names[@]})) || names=(pause redis app fakeprovider release sidegate)
 for name in "${names[@]}"; do
   hash=$(inputs_of "$name" | hash_of_files)
   case $name in
@@ -118,6 +126,7 @@ for name in "${names[@]}"; do
     redis) reference=sidegate.test/redis:7 ;;
     # Its own name for each build: a Deployment then rolls when the code has changed.
     sidegate) reference=sidegate:e2e-$hash ;;
+    release) reference=sidegate:${kept_release##*/} ;;
     *) reference=sidegate.test/$name:e2e ;;
   esac
   started=$SECONDS

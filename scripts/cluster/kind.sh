@@ -21,14 +21,15 @@ finish() {
 trap finish EXIT
 
 docker build -t sidegate:e2e .
-for name in app fakeprovider; do
+for name in app fakeprovider release; do
   "$here/images.sh" --context "$name" "$folder/$name"
   docker build -f "test/e2e/images/$name.Dockerfile" -t "sidegate.test/$name:e2e" "$folder/$name"
 done
+docker tag sidegate.test/release:e2e sidegate:0.0.9
 docker pull "$redis_image"
 docker tag "$redis_image" sidegate.test/redis:7
 
 kind get clusters 2>/dev/null | grep -qx "$cluster" || kind create cluster --name "$cluster" --wait 120s
-kind load docker-image --name "$cluster" sidegate:e2e sidegate.test/app:e2e sidegate.test/fakeprovider:e2e sidegate.test/redis:7
+kind load docker-image --name "$cluster" sidegate:e2e sidegate:0.0.9 sidegate.test/app:e2e sidegate.test/fakeprovider:e2e sidegate.test/redis:7
 kind get kubeconfig --name "$cluster" >"$folder/kubeconfig"
 SIDEGATE_E2E_KUBECONFIG=$folder/kubeconfig SIDEGATE_E2E_IMAGE=sidegate:e2e node scripts/e2e.ts "$@"

@@ -19,8 +19,6 @@ export const injectUsage = `sidegate inject -f FILE|- [options]      manifests w
 /** What became of a file. */
 export interface InjectedFile {
   readonly text: string;
-  /** Pods that got or kept the sidecar by their annotation. */
-  readonly pods: number;
   /** `FILE:LINE: SENTENCE`; with any of them the text is not to be used. */
   readonly faults: readonly string[];
   readonly warnings: readonly string[];
@@ -55,53 +53,64 @@ const joined = ([first = "", ...rest]: readonly string[]): string =>
     return `${all}${lineBreak}${/^---\s/.test(text) ? "" : "---\n"}${text}`;
   }, first);
 
+/** What is written while a file is looked through. */
+interface Findings {
+  readonly edits: TextEdit[];
+  readonly faults: string[];
+  readonly warnings: string[];
+}
+
+type Context = { readonly namespace: string; readonly settings: InjectionSettings };
+
 /** One file; `namespace` is for objects that name none. Never throws for its contents. */
-export const injectFile = (
-  file: SourceFile,
-  context: { readonly namespace: string; readonly settings: InjectionSettings },
-): InjectedFile => {
+export const injectFile = (file: SourceFile, context: Context): InjectedFile => {
   const { documents, faults: broken } = parseDocuments(file);
   const faults = broken.map(({ line, message }) => `${file.path}:${line}: ${message}`);
-  if (faults.length > 0) return { text: file.text, pods: 0, faults, warnings: [] };
+  if (faults.length > 0) return { text: file.text, faults, warnings: [] };
   const trees = treesOf(file.text);
-  const warnings: string[] = [];
-  const edits: TextEdit[] = [];
-  let pods = 0;
-  const expected = documents.map(({ value, locate }, index) =>
-    podsIn(value).reduce((document, found) => {
+  const findings: Findings = { edits: [], faults, warnings: [] };
+  const editing = { text: file.text, indentsLists: indentsLists(file.text) };
+  const expected = documents.map((document, index) =>
+    podsIn(document.value).reduce((value, found) => {
       const say = (list: string[], path: FoundPod["path"], sentence: string): void => {
-        list.push(`${file.path}:${locate(path).line}: ${found.kind} ${found.name}: ${sentence}`);
+        list.push(`${file.path}:${document.locate(path).line}: ${found.kind} ${found.name}: ${sentence}`);
       };
-      const misplaced = ["metadata", "annotations", marks.inject];
-      if (
-        found.path.length > found.objectPath.length &&
-        valueAt(document, [...found.objectPath, ...misplaced]) === "true"
-      )
-        say(warnings, [...found.objectPath, ...misplaced], `${marks.inject} belongs to the pod template's annotations`);
-      const outcome = inject(found.pod, { ...context, namespace: found.namespace ?? context.namespace });
-      if (outcome.kind === "refused") say(faults, [...found.path, ...outcome.path], outcome.message);
-      if (outcome.kind !== "injected") return document;
-      pods += 1;
-      for (const warning of outcome.warnings) say(warnings, found.path, warning);
+      const pod = injectedPod(value, found, context, findings, say);
+      if (pod === undefined) return value;
       try {
-        const tree = trees[index]?.getIn(found.path, true) ?? trees[index]?.contents;
-        edits.push(
-          ...editsOf({ text: file.text, indentsLists: indentsLists(file.text) }, tree, found.pod, outcome.pod),
-        );
+        findings.edits.push(...editsOf(editing, trees[index]?.getIn(found.path, true), found.pod, pod));
       } catch (fault) {
         if (!(fault instanceof EditFault)) throw fault;
         say(faults, found.path, `cannot be changed in place: ${fault.message}; write it out`);
       }
-      return withValueAt(document, found.path, outcome.pod);
-    }, value),
+      return withValueAt(value, found.path, pod);
+    }, document.value),
   );
-  if (faults.length > 0) return { text: file.text, pods, faults, warnings };
-  const text = applyEdits(file.text, edits);
+  const { warnings } = findings;
+  if (faults.length > 0) return { text: file.text, faults, warnings };
+  const text = applyEdits(file.text, findings.edits);
   // Anchors may carry a change to places that nobody meant, so the result is read again.
-  const isRight = JSON.stringify(sorted(treesOf(text).map((tree) => tree.toJS()))) === JSON.stringify(sorted(expected));
-  if (isRight) return { text, pods, faults, warnings };
-  const fault = `${file.path}:1: cannot be changed in place: an anchor is used in more than one place; write it out`;
-  return { text: file.text, pods, faults: [fault], warnings };
+  if (isSame(treesOf(text), expected)) return { text, faults, warnings };
+  const fault = `${file.path}:1: cannot be changed in place: a value is used in more than one place (an anchor); write it out`;
+  return { text: file.text, faults: [fault], warnings };
+};
+
+/** The pod with its sidecar; undefined: it stays as it is. */
+const injectedPod = (
+  document: unknown,
+  found: FoundPod,
+  context: Context,
+  { faults, warnings }: Findings,
+  say: (list: string[], path: FoundPod["path"], sentence: string) => void,
+): unknown => {
+  const misplaced = [...found.objectPath, "metadata", "annotations", marks.inject];
+  if (found.path.length > found.objectPath.length && valueAt(document, misplaced) !== undefined)
+    say(warnings, misplaced, `${marks.inject} has no effect here; it belongs to the annotations of the pod template`);
+  const outcome = inject(found.pod, { ...context, namespace: found.namespace ?? context.namespace });
+  if (outcome.kind === "refused") say(faults, [...found.path, ...outcome.path], outcome.message);
+  if (outcome.kind !== "injected") return undefined;
+  for (const warning of outcome.warnings) say(warnings, found.path, warning);
+  return outcome.pod;
 };
 
 /** The documents that hold something, as trees with their places in the text. */
@@ -113,7 +122,10 @@ const treesOf = (text: string) => {
 /** Whether lists stand deeper than their member in this file; kubectl writes them so that they do not. */
 const indentsLists = (text: string): boolean => !/^( *)[A-Za-z]+:[ \t]*\r?\n\1- /m.test(text);
 
-/** Members in the order of their names, for a comparison. */
+const isSame = (trees: ReturnType<typeof treesOf>, expected: readonly unknown[]): boolean =>
+  JSON.stringify(sorted(trees.map((tree): unknown => tree.toJS()))) === JSON.stringify(sorted(expected));
+
+/** Members in the order of their names. */
 const sorted = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;

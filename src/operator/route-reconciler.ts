@@ -58,7 +58,8 @@ export class RouteReconciler {
     const route = entry.resource;
     if (!route) return this.#writeInvalid(entry);
     const outcomes = this.#deps.outcomes.ofRoute(namespace, name);
-    if (outcomes.length === 0) return done(); // its workload is compiled first, and then asks for this
+    // Its workloads are compiled first, and then ask for this: what an older generation came to says nothing of this one.
+    if (!isJudged(route, outcomes)) return done();
     const inForce = outcomes.filter(({ routes }) => routes[0]?.name === name);
     const pods = inForce.flatMap(({ workload }) => caches.podsOf(workload)).filter(({ isLive }) => isLive);
     const heartbeats = await this.#heartbeats(namespace, pods);
@@ -219,6 +220,20 @@ export class RouteReconciler {
     return done();
   }
 }
+
+/** Whether each service account that the route names was compiled with this generation of it. */
+const isJudged = ({ metadata, spec }: AIRoute, outcomes: readonly WorkloadOutcome[]): boolean =>
+  spec.parentRefs.every((parent) =>
+    outcomes.some(
+      ({ workload, routes }) =>
+        workload.serviceAccount === parent.name &&
+        routes.some(
+          ({ name, conditions }) =>
+            name === metadata.name &&
+            conditions.every(({ observedGeneration }) => observedGeneration === metadata.generation),
+        ),
+    ),
+  );
 
 const soonest = (...delays: readonly (number | undefined)[]): number | undefined => {
   const known = delays.filter((delay) => delay !== undefined);

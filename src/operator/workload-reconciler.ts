@@ -72,14 +72,13 @@ export class WorkloadReconciler {
 
   /** Nobody uses it: the refusing config at once, and the Secret goes ten minutes later. */
   async removeUnused({ workload, routes, pods }: Run): Promise<Outcome> {
-    const { caches, clock, outcomes, publisher } = this.#deps;
+    const { caches, clock, publisher } = this.#deps;
     if (pods.length > 0 || (routes.length > 0 && this.#isWanted(workload))) return next;
     const published = caches.publishedAt(workload.namespace, configSecretName(workload));
     this.#forget(workload);
     if (!published) return done();
     if (published.unusedSinceMs === undefined) {
       const desired = this.#compile({ workload, routes, pods });
-      outcomes.delete(workload);
       if (desired.data) await publisher.publish(workload, desired, { unusedSinceMs: clock.nowMs() });
       return done(unusedSecretMs);
     }
@@ -100,24 +99,29 @@ export class WorkloadReconciler {
     const { workload } = run;
     const desired = this.#compile(run);
     const published = caches.publishedAt(workload.namespace, configSecretName(workload));
-    const owner = await publisher.lookUpOwner();
     if (!desired.data) {
+      this.#note(workload, desired, false);
       log.error(
         { workload: workloadKey(workload), bytes: desired.bytes },
         "config too large to publish, the last one stays",
       );
       return done();
     }
+    const owner = await publisher.lookUpOwner();
     const isCurrent =
       published?.dataDigest === desired.dataDigest &&
       published.configDigest === desired.configDigest &&
       published.unusedSinceMs === undefined &&
       published.ownerUid === owner?.uid;
     if (!isCurrent) {
-      const written = await publisher.publish(workload, desired, {});
+      // Statuses hear of it when it stands there, or when it could not be written: not in between, which would cost a write more.
+      const written = await publisher.publish(workload, desired, {}).catch((fault: unknown) => {
+        this.#note(workload, desired, false);
+        throw fault;
+      });
+      this.#note(workload, desired, written.kind === "written");
       if (written.kind === "refused") return waiting(written.reason, written.afterMs);
-      this.#note(workload, desired, true);
-    }
+    } else this.#note(workload, desired, true);
     run.desired = desired;
     return next;
   }
@@ -143,16 +147,13 @@ export class WorkloadReconciler {
   #compile({ workload, pods }: Run): Desired {
     const { caches, keysOf } = this.#deps;
     const { namespace } = workload;
-    const desired = desiredOf(workload, {
+    return desiredOf(workload, {
       routes: caches.routesNaming(namespace, workload.serviceAccount).length > 0 ? caches.routes(namespace) : [],
       quotas: caches.quotas(namespace),
       secrets: caches.secrets(namespace),
       keys: keysOf(namespace),
       contracts: pods.map(({ contract }) => contract),
     });
-    const published = caches.publishedAt(namespace, configSecretName(workload));
-    this.#note(workload, desired, published?.dataDigest === desired.dataDigest);
-    return desired;
   }
 
   #note(workload: Workload, desired: Desired, isPublished: boolean): void {

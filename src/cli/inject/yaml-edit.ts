@@ -20,6 +20,9 @@ export interface EditContext {
   readonly indentsLists: boolean;
 }
 
+/** kubectl reads YAML 1.1, where a bare `no` is false. */
+const quoting = { compat: "yaml-1.1" } as const;
+
 type Members = Readonly<Record<string, unknown>>;
 type Collection = YAMLMap | YAMLSeq;
 
@@ -38,6 +41,7 @@ export const applyEdits = (text: string, edits: readonly TextEdit[]): string => 
 /** Edits that turn the value `before` of a node into `after`. Throws EditFault. */
 export const editsOf = (context: EditContext, node: unknown, before: unknown, after: unknown): TextEdit[] => {
   if (isSame(before, after)) return [];
+  if (node === undefined) throw new EditFault("the value comes from elsewhere (an alias or a merge key)");
   if (isAlias(node)) throw new EditFault("the value stands elsewhere and is only referred to here (an alias)");
   if (isMap(node) && isMembers(before) && isMembers(after)) return mapEdits(context, node, before, after);
   if (isSeq(node) && Array.isArray(before) && Array.isArray(after)) return listEdits(context, node, before, after);
@@ -122,7 +126,7 @@ const replacement = (context: EditContext, node: unknown, value: unknown): TextE
     const lines = block(context, value, columnOf(context, first)).trimStart();
     return { start: first, end: endOf(node), text: lines };
   }
-  const text = typeof value === "object" ? flow(value) : stringify(value, { lineWidth: 0 }).trimEnd();
+  const text = typeof value === "object" ? flow(value) : stringify(value, { lineWidth: 0, ...quoting }).trimEnd();
   const gap = /\s/.test(context.text[start - 1] ?? "") ? "" : " ";
   return { start, end: endOf(node), text: gap + text };
 };
@@ -137,7 +141,7 @@ const flow = (value: unknown): string => JSON.stringify(value);
 
 /** Lines of a collection in block style, all of them indented, without a line break at the end. */
 const block = (context: EditContext, value: unknown, column: number): string =>
-  stringify(value, { lineWidth: 0, indentSeq: context.indentsLists, aliasDuplicateObjects: false })
+  stringify(value, { lineWidth: 0, indentSeq: context.indentsLists, aliasDuplicateObjects: false, ...quoting })
     .trimEnd()
     .split("\n")
     .map((line) => " ".repeat(column) + line)

@@ -1,7 +1,8 @@
 /** A small world of its own on a shared API server: an operator's namespace, a watched one, and what must stand there in the end. */
 import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import { silentLog } from "../../../src/base/log.ts";
-import { digestOf } from "../../../src/config/codec.ts";
+import { configFileName, digestOf } from "../../../src/config/codec.ts";
+import { contractVersion } from "../../../src/config/contract.ts";
 import { isKubeFault, type KubeApi, type KubeObject, resources } from "../../../src/kube/port.ts";
 import { Operator } from "../../../src/operator/operator.ts";
 import { MemoryState } from "../../../src/operator/state/memory-state.ts";
@@ -179,9 +180,9 @@ export class Scene {
 }
 
 /** Text of the config in a config Secret; "": none. */
-export const configText = (secret: KubeObject, version = 1): string => {
+export const configText = (secret: KubeObject, version = contractVersion): string => {
   const data = secret["data"] as Readonly<Record<string, string>> | undefined; // a Secret's data
-  return Buffer.from(data?.[`config.v${version}.json`] ?? "", "base64").toString("utf8");
+  return Buffer.from(data?.[configFileName(version)] ?? "", "base64").toString("utf8");
 };
 
 /** Versions of everything in the scene that an operator writes: equal before and after when nobody wrote. */

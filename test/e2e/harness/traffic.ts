@@ -11,6 +11,8 @@ export interface TrafficFault {
   readonly status: number;
   readonly code: string;
   readonly message: string;
+  /** The header, or null. */
+  readonly retryAfter: string | null;
 }
 
 /** What one pod has counted since its start. */
@@ -82,7 +84,7 @@ const loop = async () => {
       counts.whole += 1;
     } catch (fault) {
       counts.failed += 1;
-      counts.faults.push({ atMs: Date.now(), status: fault.status ?? 0, code: String(fault.code ?? ""), message: String(fault.message).slice(0, 200) });
+      counts.faults.push({ atMs: Date.now(), status: fault.status ?? 0, code: String(fault.code ?? ""), message: String(fault.message).slice(0, 200), retryAfter: fault.headers?.get("retry-after") ?? null });
       if (counts.faults.length > 200) counts.faults.shift();
     }
     counts.running -= 1;

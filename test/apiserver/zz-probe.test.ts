@@ -1,0 +1,38 @@
+import { test } from "vitest";
+import { startRedis } from "../fixtures/redis.ts";
+import { installCrds, startApiServer } from "./harness.ts";
+import { makeCrowd, makeCrowdPods } from "./operator/crowd.ts";
+import { leads, startOperatorProcess } from "./operator/process.ts";
+import { apiOf, makeNamespace, makeWebhookConfigurations, systemNamespace, until } from "./operator/stage.ts";
+test("probe", async () => {
+  const server = await startApiServer();
+  const redis = await startRedis();
+  await installCrds(server);
+  const api = await apiOf(server);
+  await makeNamespace(api, systemNamespace);
+  await makeWebhookConfigurations(api);
+  const crowd = { namespaces: 50, routes: 1000, podsPerRoute: 10 };
+  await makeCrowd(api, crowd);
+  await makeCrowdPods(api, crowd);
+  const run = async (i: number, flags: string[], ms: number) => {
+    const op = await startOperatorProcess({ server, redisUrl: redis.url, pod: `p${i}`, nodeFlags: [...flags], file: undefined as never });
+    await leads(op, 60000);
+    await new Promise((r) => setTimeout(r, ms));
+    const used = await op.samples("nodejs_heap_size_used_bytes"), total = await op.samples("nodejs_heap_size_total_bytes"), ext = await op.samples("nodejs_external_memory_bytes"), cpu = await op.samples("process_cpu_user_seconds_total");
+    const spaces = await op.samples("nodejs_heap_space_size_used_bytes");
+    const m = (x: ReadonlyMap<string, number>) => Math.round((x.get("") ?? 0) / 1048576);
+    console.log(flags.join(" ") || "none", JSON.stringify(op.memory()), `used ${m(used)} total ${m(total)} ext ${m(ext)} cpu ${cpu.get("")}`, [...spaces].map(([k, v]) => `${k} ${Math.round(v / 1048576)}`).join(","));
+    await op.end("SIGTERM");
+  };
+  const B = "/tmp/probe-dist/operator.mjs";
+  const wrap = (flags: string[]) => [...flags, B];
+  await run(0, wrap(["--max-semi-space-size=4", "--heap-growing-percent=20"]), 100000);
+  await run(1, wrap([]), 8000);
+  await run(2, wrap(["--max-semi-space-size=4"]), 8000);
+  await run(3, wrap(["--max-semi-space-size=4", "--heap-growing-percent=20"]), 8000);
+  await run(4, wrap(["--max-semi-space-size=4", "--max-old-space-size=256"]), 8000);
+  await run(5, wrap(["--max-semi-space-size=2", "--heap-growing-percent=10"]), 8000);
+  await run(6, wrap(["--max-semi-space-size=4", "--max-old-space-size=256", "--single-threaded-gc"]), 8000);
+  await run(7, wrap(["--max-semi-space-size=4", "--heap-growing-percent=20", "--optimize-for-size"]), 8000);
+  await server.stop(); await redis.stop();
+}, 500000);
