@@ -73,7 +73,9 @@ export const injectFile = (file: SourceFile, context: Context): InjectedFile => 
   const expected = documents.map((document, index) =>
     podsIn(document.value).reduce((value, found) => {
       const say = (list: string[], path: FoundPod["path"], sentence: string): void => {
-        list.push(`${file.path}:${document.locate(path).line}: ${found.kind} ${found.name}: ${sentence}`);
+        list.push(
+          `${file.path}:${document.locate(path).line}: ${`${found.kind} ${found.name}`.trimEnd()}: ${sentence}`,
+        );
       };
       const pod = injectedPod(value, found, context, findings, say);
       if (pod === undefined) return value;

@@ -41,6 +41,8 @@ const watchSecondsMax = 45;
 /** Between the starts of two lists, ms. */
 const listIntervalMs = 1_000;
 const delays = { delayMsMin: 500, delayMsMax: 30_000 };
+/** Where nobody answers: asking burdens nobody, and what changed meanwhile should not wait once the server is back. */
+const awayDelays = { delayMsMin: 500, delayMsMax: 4_000 };
 /** A watch that lived this long shows that the server is well: the next failure counts as the first, ms. */
 const healthyMs = 10_000;
 /** A watch that ends well but sooner than this, without an event, counts as a failure, ms. */
@@ -56,6 +58,8 @@ export class ListWatch {
   /** Where the next watch begins; undefined: a list comes first. */
   #resourceVersion: string | undefined;
   #failures = 0;
+  /** Watches in a row that ended as too old. */
+  #expirations = 0;
   #listedAtMs = Number.NEGATIVE_INFINITY;
   #contactAtMs: number;
   #hasEvents = false;
@@ -117,7 +121,10 @@ export class ListWatch {
         signal,
       );
     } finally {
-      if (this.#hasEvents || clock.monotonicMs() - startedAtMs >= healthyMs) this.#failures = 0;
+      if (this.#hasEvents || clock.monotonicMs() - startedAtMs >= healthyMs) {
+        this.#failures = 0;
+        this.#expirations = 0;
+      }
     }
     if (signal.aborted) return;
     this.#contact();
@@ -143,14 +150,12 @@ export class ListWatch {
 
   /** Decides where to go on, and waits. */
   async #recover(fault: unknown, signal: AbortSignal): Promise<void> {
-    const { timers, log, resource, selection, random } = this.#options;
+    const { timers, log, resource, selection } = this.#options;
     const { status, reason, retryAfterMs } =
       fault instanceof KubeFault ? fault : { status: -1, reason: "", retryAfterMs: undefined };
     this.counts.faults += 1;
-    this.#failures += 1;
     if (relistStatuses.includes(status)) this.#resourceVersion = undefined;
-    // Too old is the ordinary end of a watch: the first time nothing but the interval between lists holds us up.
-    const ownMs = status === 410 && this.#failures === 1 ? 0 : backoffMs(this.#failures, { ...delays, random });
+    const ownMs = this.#ownDelayMs(status);
     const delayMs = Math.min(delays.delayMsMax, Math.max(ownMs, retryAfterMs ?? 0));
     log[status === 410 ? "info" : "warn"](
       {
@@ -158,13 +163,26 @@ export class ListWatch {
         namespace: selection.namespace,
         status,
         reason,
-        failures: this.#failures,
+        failures: status === 410 ? this.#expirations : this.#failures,
         delayMs: Math.round(delayMs),
         fault: fault instanceof Error ? fault.message : undefined,
       },
       "list or watch interrupted",
     );
     await pause(timers, delayMs, signal);
+  }
+
+  #ownDelayMs(status: number): number {
+    const { random } = this.#options;
+    if (status !== 410) {
+      this.#failures += 1;
+      return backoffMs(this.#failures, { ...(status === 0 ? awayDelays : delays), random });
+    }
+    // Too old is an answer, and the ordinary end of a watch, above all after the server was away: at first nothing but the interval
+    // between lists holds us up, however long nobody had answered.
+    this.#failures = 0;
+    this.#expirations += 1;
+    return this.#expirations === 1 ? 0 : backoffMs(this.#expirations, { ...delays, random });
   }
 
   #contact(): void {

@@ -3,9 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { inject } from "../../src/inject/inject.ts";
 import { injectionSettingsSchema } from "../../src/inject/settings.ts";
-import { ephemeralRows, type LoosePod, policyRows } from "./admission-policy.rows.ts";
 import { objectsOf, template } from "./chart.ts";
 import { type Answer, ask, useApiServer } from "./harness.ts";
+import { ephemeralRows, podPolicyRows } from "./policy/pod.rows.ts";
+import type { LoosePod } from "./policy/policy-row.ts";
+import { sidecarPolicyRows } from "./policy/sidecar.rows.ts";
 
 const namespace = "policy-team";
 const image = "registry.example:5000/sidegate:1.0.0";
@@ -68,7 +70,7 @@ beforeAll(async () => {
   await untilRefused(stranger);
 });
 
-test.each(policyRows)("$name", async ({ from, change, says }) => {
+test.each([...sidecarPolicyRows, ...podPolicyRows])("$name", async ({ from, change, says }) => {
   const pod = from === "injected" ? injectedPod("pod") : plainPod("pod");
   change(pod);
   const answer = await create(pod);

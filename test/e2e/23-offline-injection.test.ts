@@ -30,11 +30,11 @@ beforeAll(async () => {
 /** The command's output for one object, by the operator's own settings. */
 const injectedOffline = async (object: KubeObject): Promise<string> => {
   const map = await get("configmap", `${release}-operator`, systemNamespace);
-  const { "operator.json": settings } = map?.["data"] as { "operator.json": string }; // the chart's
+  const data = (map?.["data"] ?? {}) as Readonly<Record<string, string>>; // a ConfigMap's
   const folder = await mkdtemp(join(tmpdir(), "sidegate-inject-"));
   try {
     const file = join(folder, "operator.json");
-    await writeFile(file, settings);
+    await writeFile(file, data["operator.json"] ?? "");
     const args = [join(root, "cmd/sidegate.ts"), "inject", "-f", "-", "--settings", file, "-n", namespace];
     return await runCommand("node", args, { input: JSON.stringify(object, undefined, 2) });
   } finally {
@@ -58,7 +58,7 @@ test("a Deployment injected offline is taken as it is, runs, and is served", asy
   expect(pod?.spec.initContainers).toEqual(template.spec.initContainers);
   expect(pod?.spec.containers[0]?.env).toEqual(template.spec.containers[0]?.env);
   const ours = (spec: Pod["spec"] | undefined) =>
-    (spec?.["volumes"] as { name: string }[]).filter(({ name }) => name.startsWith("sidegate-"));
+    ((spec?.["volumes"] ?? []) as { name: string }[]).filter(({ name }) => name.startsWith("sidegate-"));
   expect(ours(pod?.spec)).toEqual(ours(template.spec));
   expect(pod?.metadata).toMatchObject(template.metadata);
   const answer = await runInApp<string>(

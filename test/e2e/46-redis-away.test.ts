@@ -5,7 +5,7 @@ import { isOwnCluster } from "./harness/cluster.ts";
 import { startProvider } from "./harness/fake-provider.ts";
 import { say } from "./harness/figures.ts";
 import { installSidegate, systemNamespace } from "./harness/installation.ts";
-import { apply, exec, kubectl, type Pod, podsOf, remove, waitFor } from "./harness/kubectl.ts";
+import { apply, exec, get, type KubeObject, kubectl, type Pod, podsOf, remove, waitFor } from "./harness/kubectl.ts";
 import { useNamespace } from "./harness/namespace.ts";
 import { operatorSettled } from "./harness/operator.ts";
 import { airoute, credential, injected, requestsQuota } from "./harness/route.ts";
@@ -59,8 +59,10 @@ const redisUid = async (): Promise<string> => (await podsOf(redisSelector, syste
 /** The users that Redis knows. */
 const users = async (): Promise<string> => {
   const [pod] = await podsOf(redisSelector, systemNamespace);
-  const login = `redis-cli --no-auth-warning -a "$(sed -n 's/^requirepass "*\\([^"]*\\)"*$/\\1/p' /etc/sidegate-redis/redis.conf)" ACL USERS`;
-  return await exec({ namespace: systemNamespace, pod: pod?.metadata.name ?? "" }, ["sh", "-c", login]);
+  const secret = await get<KubeObject & { data: Record<string, string> }>("secret", "sidegate-redis", systemNamespace);
+  const password = Buffer.from(secret?.data["password"] ?? "", "base64").toString("utf8");
+  const ask = ["env", `REDISCLI_AUTH=${password}`, "redis-cli", "--user", "sidegate-operator", "ACL", "USERS"];
+  return await exec({ namespace: systemNamespace, pod: pod?.metadata.name ?? "" }, ask);
 };
 
 /** Until calls pass and the status is well again; says how long that took and what failed. */

@@ -8,20 +8,17 @@ import { Operator } from "../../../src/operator/operator.ts";
 import { MemoryState } from "../../../src/operator/state/memory-state.ts";
 import { credentialOf, makeNamespace, podOf, routeOf, settingsOf, until } from "./stage.ts";
 
-/** The system's clock, moved by `offsetMs`: the wall alone, or also what durations are measured with. */
+/** The system's clock whose wall is off by `offsetMs`. */
 export class MovedClock implements Clock {
-  offsetMs = 0;
-  monotonicOffsetMs = 0;
+  offsetMs: number;
+  constructor(offsetMs = 0) {
+    this.offsetMs = offsetMs;
+  }
   nowMs(): number {
     return systemClock.nowMs() + this.offsetMs;
   }
   monotonicMs(): number {
-    return systemClock.monotonicMs() + this.monotonicOffsetMs;
-  }
-  /** As if so much time had passed. */
-  advance(ms: number): void {
-    this.offsetMs += ms;
-    this.monotonicOffsetMs += ms;
+    return systemClock.monotonicMs();
   }
 }
 
@@ -37,7 +34,6 @@ export interface SceneOperatorOptions {
 export class Scene {
   readonly system: string;
   readonly namespace: string;
-  readonly state = new MemoryState(systemClock);
   readonly #api: KubeApi;
   readonly #name: string;
 
@@ -108,7 +104,7 @@ export class Scene {
     return new Operator({
       settings: { ...settings, namespace: this.system },
       api,
-      openState: () => this.state,
+      openState: () => new MemoryState(systemClock),
       sidecarRedis: { sidecarRedisUrl: "redis://redis:6379", users: "Managed" },
       log: silentLog(),
       clock,

@@ -32,5 +32,12 @@ const applyToList = (list: unknown[], index: number, operation: JsonPatchOperati
 const applyToObject = (object: Record<string, unknown>, name: string, operation: JsonPatchOperation): void => {
   if (operation.op !== "add" && !Object.hasOwn(object, name)) throw new Error(`${operation.path}: no such member`);
   if (operation.op === "remove") delete object[name];
-  else object[name] = operation.value;
+  // Not by assignment, which would take __proto__ for something else.
+  else
+    Object.defineProperty(object, name, {
+      value: operation.value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
 };

@@ -86,6 +86,14 @@ test("there are cases for every reason of refusal, and as many for what is injec
   expect(outcomes.filter(({ kind }) => kind === "injected").length).toBeGreaterThanOrEqual(20);
 });
 
+test("the page about injection has a row for every reason", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/injection.md"), "utf8");
+  const rows = [...page.matchAll(/^\| `([A-Z][A-Za-z]+)` \|/gm)].map((match) => match[1]);
+  expect(rows.filter((word) => word !== "OpenAI" && word !== "AzureOpenAI" && word !== "None")).toEqual(
+    Object.keys(refusalReasons),
+  );
+});
+
 describe.each(cases)("$name", (each) => {
   test("is as recorded", async () => {
     await expect(`${each.input}${line}${render(each)}`).toMatchFileSnapshot(each.file);
