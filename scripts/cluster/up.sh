@@ -86,7 +86,8 @@ kubectl get clusterrolebinding sidegate-node-proxier >/dev/null 2>&1 ||
   kubectl create clusterrolebinding sidegate-node-proxier --clusterrole=system:node-proxier --user=system:kube-proxy >/dev/null
 
 wait_for 60 "node registered" kubectl get node "$node_name"
-wait_for 60 "node ready" kubectl wait --for=condition=Ready "node/$node_name" --timeout=1s
+# After the API server was away for a while the node counts as lost until the kubelet looks again, which may take it a minute.
+wait_for 150 "node ready" kubectl wait --for=condition=Ready "node/$node_name" --timeout=1s
 wait_for 30 "default service account" kubectl -n default get serviceaccount default
 wait_for 30 "DNS answers" bash -c "http_ok $node_ip $dns_ready_port /ready"
 wait_for 30 "Services answer" bash -c "exec 3<>/dev/tcp/$service_ip/443"

@@ -7,7 +7,7 @@ import { injectionSettingsSchema, sidecarPlaces } from "./settings.ts";
 
 const settings = injectionSettingsSchema.parse({ image: "sidegate:1" });
 const context = { namespace: "team", settings };
-const runs = { numRuns: 8000 };
+const runs = { numRuns: 300 };
 
 const key = fc.constantFrom("HTTP_PROXY", "NO_PROXY", "no_proxy", "OPENAI_BASE_URL", "OPENAI_API_KEY", "A", "B~/c");
 const envEntry = fc.oneof(

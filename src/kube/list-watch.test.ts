@@ -82,6 +82,31 @@ describe("an informer whose server fails", () => {
     await informer.stop();
   });
 
+  test("is up to date within 6 s of the end of an outage, however long that was, though its watch is too old by then", async () => {
+    const cluster = clusterOf("a");
+    let isAway = false;
+    let isTooOld = false;
+    const { time, informer } = followed(cluster, {
+      before: (verb) => {
+        if (isAway) throw refusal(0, "");
+        if (verb === "watch" && isTooOld) throw refusal(410, "Expired");
+        isTooOld = false;
+      },
+    });
+    informer.start();
+    await time.pass(1_000);
+    isAway = true;
+    isTooOld = true;
+    cluster.endWatches(refusal(0, ""));
+    cluster.put(configMaps, configMap("during"));
+    await time.pass(300_000);
+    expect(informer.get("team", "during")).toBeUndefined();
+    isAway = false;
+    await time.pass(6_000);
+    expect(informer.get("team", "during")).toBeDefined();
+    await informer.stop();
+  });
+
   test("waits as long as Retry-After says", async () => {
     const cluster = clusterOf("a");
     const { time, informer } = followed(cluster, {

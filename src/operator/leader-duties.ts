@@ -37,15 +37,6 @@ export class LeaderDuties {
     this.#timers.clear();
   }
 
-  /** Brings a duty forward. */
-  hasten(name: string): void {
-    const duty = this.#duties.find((candidate) => candidate.name === name);
-    if (!duty || !this.#timers.has(name)) return; // not leading, or it runs right now
-    clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
-    void this.#run(duty, this.#term);
-  }
-
   async #run(duty: Duty, term: number): Promise<void> {
     let afterMs = retryMs;
     try {

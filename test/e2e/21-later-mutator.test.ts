@@ -67,25 +67,25 @@ describe("what a later mutator does is refused", () => {
       "adds a container that mounts the config",
       injected,
       [{ op: "add", path: "/spec/containers/-", value: { ...thief, volumeMounts: stolen("sidegate-config") } }],
-      "sidegate-config",
+      "spec.containers[1].volumeMounts[0].name: volume sidegate-config is for the sidecar alone",
     ],
     [
       "adds an init container that mounts the tokens",
       injected,
       [{ op: "add", path: "/spec/initContainers/-", value: { ...thief, volumeMounts: stolen("sidegate-tokens") } }],
-      "sidegate-tokens",
+      "spec.initContainers[1].volumeMounts[0].name: volume sidegate-tokens is for the sidecar alone",
     ],
     [
       "mounts the config into the application",
       injected,
       [{ op: "add", path: "/spec/containers/0/volumeMounts", value: stolen("sidegate-config") }],
-      "sidegate-config",
+      "spec.containers[0].volumeMounts[0].name: volume sidegate-config is for the sidecar alone",
     ],
     [
       "shares the process namespace",
       injected,
       [{ op: "add", path: "/spec/shareProcessNamespace", value: true }],
-      "shareProcessNamespace",
+      "spec.shareProcessNamespace: the application could read",
     ],
   ])("%s", async (_, annotations, patch, says) => {
     expect(await refusal(mutatedPod(namespace, "again", { patch, annotations }))).toContain(says);
@@ -102,7 +102,9 @@ describe("what a later mutator does once is mended", () => {
   ])("%s", async (_, patch) => {
     const image = (await create<Pod>(mutatedPod(namespace, "once", { patch: [], annotations: injected }))).spec
       .initContainers?.[0]?.image;
-    const pod = await create<Pod>(mutatedPod(namespace, "once", { patch, annotations: injected }));
+    const seen: PatchOperation = { op: "add", path: "/metadata/labels/seen", value: "yes" };
+    const pod = await create<Pod>(mutatedPod(namespace, "once", { patch: [...patch, seen], annotations: injected }));
+    expect(pod.metadata.labels).toMatchObject({ seen: "yes" });
     expect(pod.spec.initContainers).toMatchObject([{ name: "sidegate", image, restartPolicy: "Always" }]);
     expect(image).toBeTruthy();
   });
