@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { inject } from "../inject/inject.ts";
 import type { EventRecorder } from "../kube/events.ts";
-import type { KubeApi } from "../kube/port.ts";
+import { type KubeApi, resources } from "../kube/port.ts";
 import type { ResourceView } from "./ports.ts";
 import type { OperatorSettings } from "./settings.ts";
 import { type CertificateEvent, createCertificateKeeper } from "./webhook/keeper.ts";
@@ -64,7 +64,7 @@ export async function startAdmission(options: AdmissionOptions): Promise<Admissi
     log,
     namespace,
     webhook,
-    onEvent: (event) => tell(events, event),
+    onEvent: (event) => tell(events, event, settings),
     loaded: () => loader.loaded,
   });
   await loader.start();
@@ -90,8 +90,16 @@ const anyAddress = (): string => {
   return addresses.some(({ family }) => family === "IPv6") ? "::" : "0.0.0.0";
 };
 
-const tell = (events: EventRecorder, { type, reason, regarding, note }: CertificateEvent): void => {
-  const { resource, namespace, name } = regarding;
+/** An Event about a cluster-scoped object lies in `default`, where an operator of some namespaces may not write: it is then told of its Secret. */
+const tell = (
+  events: EventRecorder,
+  { type, reason, regarding, note }: CertificateEvent,
+  { namespace: own, webhook, watchNamespaces }: OperatorSettings,
+): void => {
+  const isOutside = regarding.namespace === undefined && watchNamespaces.length > 0;
+  const told = isOutside ? { resource: resources.secrets, namespace: own, name: webhook.secret } : regarding;
+  const { resource, namespace, name } = told;
   const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
-  events.record({ apiVersion, kind: resource.kind, namespace, name }, { type, reason, message: note });
+  const message = isOutside ? `${regarding.resource.kind} ${regarding.name}: ${note}` : note;
+  events.record({ apiVersion, kind: resource.kind, namespace, name }, { type, reason, message });
 };

@@ -227,7 +227,7 @@ export class Operator {
     });
     const quotas = new QuotaReconciler({ caches, outcomes, state, writer, figures, nowMs });
     const namespaces = new NamespaceReconciler({ caches, state, log });
-    return reconcileFrame({
+    const reconcile = reconcileFrame({
       reconcilers: {
         workload: ({ workload }) => workloads.reconcile(workload),
         route: ({ namespace, name }) => routes.reconcile(namespace, name),
@@ -239,6 +239,10 @@ export class Operator {
       log,
       ended: (...end) => this.metrics.reconciled(...end),
     });
+    // Keys that were due later outlive the term. Redis has no fence: an old keyring would bring back a user's old passwords.
+    return async (key) => {
+      if (this.leader.isLeading()) await reconcile(key);
+    };
   }
 
   #checks(): readonly ReadyCheck[] {

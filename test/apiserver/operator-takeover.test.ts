@@ -1,14 +1,19 @@
 /** Two operators as processes on a real API server and a real Redis: killed, frozen, and with clocks that disagree. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type KubeApi, type KubeObject, resources } from "../../src/kube/port.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import { type KubeApi, KubeFault, type KubeObject, resources } from "../../src/kube/port.ts";
+import { MemoryState } from "../../src/operator/state/memory-state.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
 import { increase, leads, type OperatorProcess, startOperatorProcess, writesOf } from "./operator/process.ts";
+import { interceptedApi } from "./operator/intercepted-api.ts";
 import { configText, MovedClock, Scene } from "./operator/scene.ts";
 import {
   apiOf,
   credentialOf,
+  makeLive,
   makeNamespace,
   makeWebhookConfigurations,
   podOf,
@@ -64,7 +69,14 @@ const isInForce = async (namespace: string, key: string): Promise<boolean> => {
 };
 const requests = (operator: OperatorProcess): Promise<ReadonlyMap<string, number>> =>
   operator.samples("sidegate_operator_api_requests_total");
-const userOf = (namespace: string): Promise<string> => redis.command(`ACL GETUSER sg-${namespace}`);
+const userOf = async (namespace: string): Promise<unknown> => {
+  const client = new Redis(redis.url);
+  try {
+    return await client.call("ACL", "GETUSER", `sg-${namespace}`);
+  } finally {
+    client.disconnect();
+  }
+};
 
 test("a leader that is killed is followed within its lease, and what changed meanwhile is published once", async () => {
   const first = await start("killed");
@@ -104,6 +116,7 @@ test("a leader that was frozen for longer than its lease writes nothing when it 
   await sleep(1_000);
   const version = (await secretIn("frozen"))?.metadata.resourceVersion;
   const user = await userOf("frozen");
+  expect(JSON.stringify(user)).toContain("passwords");
   first.child.kill("SIGCONT");
   await until("thawed", async () => first.log().includes("leading no more"));
   await sleep(4_000);
@@ -140,3 +153,36 @@ test("replicas whose wall clocks are two hours apart elect one, and hand over", 
   await scene.right({ key: "sk-second" });
   await behind.stop();
 }, 60_000);
+
+/** Counts what asks it. */
+class CountedState extends MemoryState {
+  asked = 0;
+  override heartbeats(...asked: Parameters<MemoryState["heartbeats"]>): ReturnType<MemoryState["heartbeats"]> {
+    this.asked += 1;
+    return super.heartbeats(...asked);
+  }
+}
+
+test("who leads no more works on none of the keys that were due later", async () => {
+  const scene = new Scene(api, "deposed");
+  await scene.make();
+  await scene.fill();
+  await makeLive(api, scene.namespace, "bot-0");
+  let isCut = false;
+  const cut = interceptedApi(api, (request, send) =>
+    isCut && request.resource.plural === "leases" ? Promise.reject(new KubeFault("cut off", { status: 0 })) : send(),
+  );
+  const state = new CountedState(systemClock);
+  const operator = scene.operator({ api: cut, state });
+  await operator.start();
+  await until("a silent sidecar is asked for again and again", async () => state.asked > 3);
+  isCut = true;
+  await until("deposed", async () => !operator.leader.isLeading());
+  await sleep(500);
+  const asked = state.asked;
+  await sleep(1_500);
+  expect(state.asked).toBe(asked);
+  isCut = false;
+  await until("back again", async () => operator.leader.isLeading() && state.asked > asked);
+  await operator.stop();
+}, 40_000);

@@ -1,6 +1,6 @@
 // What applications notice when the control plane is away or its work is spoilt: nothing.
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { configSecretName } from "../../src/inject/workload.ts";
 import { isOwnCluster } from "./harness/cluster.ts";
 import { startDaemons, stopDaemon } from "./harness/daemons.ts";
@@ -20,9 +20,14 @@ import { until } from "./harness/until.ts";
 const apiServerAwayMs = process.env["SIDEGATE_E2E_LONG"] === "1" ? 300_000 : 60_000;
 /** How long there is no operator, ms. */
 const operatorAwayMs = 20_000;
-/** Bounds after the API server is back, ms. */
+/** Bounds after the API server is back and the change has been accepted, ms: until the operator has published it, */
+const publishedMsMax = 10_000;
+/** and until it is in force. The kubelet, like all of Kubernetes' own clients, may wait up to a minute until it looks again. */
+const inForceMsMax = 75_000;
+/** How long the statuses take to be well after that, ms. */
 const statusMsMax = 60_000;
-const changeMsMax = 10_000;
+/** After this a change is not waited for any more, ms. */
+const turnMsMax = 150_000;
 /** Until a killed sidecar serves again, ms: the kubelet starts it at once when it has not ended lately. */
 const restartMsMax = 20_000;
 /** How often it is made sure that calls go on, ms. */
@@ -53,19 +58,33 @@ const faultsSince = async (before: number) => {
 
 /** ms until every sidecar runs another config than `before`. */
 const turnedMs = async (before: string, startMs: number): Promise<number> => {
-  await until("every sidecar has the change", async () => {
-    const digests = await Promise.all(pods.map(digestInForce));
-    return digests.every((digest) => digest !== before);
-  });
+  await until(
+    "every sidecar has the change",
+    async () => {
+      const digests = await Promise.all(pods.map(digestInForce));
+      return digests.every((digest) => digest !== before);
+    },
+    turnMsMax,
+  );
   return Math.round(performance.now() - startMs);
 };
 
+/** Every sidecar runs what is published, and the status says so. */
+const isSettled = async (): Promise<boolean> => {
+  const { configDigest } = await routeStatus(namespace);
+  return (
+    (await acknowledged()) && (await Promise.all(pods.map(digestInForce))).every((digest) => digest === configDigest)
+  );
+};
 const anyDigest = async (): Promise<string> => (pods[0] ? await digestInForce(pods[0]) : "");
 const acknowledged = async (): Promise<boolean> => isAcknowledged(await routeStatus(namespace), pods.length);
 
 beforeAll(async () => {
   await installSidegate();
-  provider = await startProvider(namespace);
+  // By its address: Services forget the pods of a node that counts as lost for a moment.
+  const started = await startProvider(namespace);
+  const [pod] = await podsOf("app=fakeprovider", namespace);
+  provider = { ...started, url: `http://${pod?.status.podIP}:8080` };
   await apply([credential(namespace, "sk-first"), routeWith("first")]);
   const common = { namespace, annotations: injected };
   await apply([
@@ -75,7 +94,10 @@ beforeAll(async () => {
   for (const name of ["calls", "streams"]) await waitFor(`deployment/${name}`, "condition=Available", namespace);
   pods = await podsOf("app in (calls, streams)", namespace);
   await operatorSettled();
-  await until("the route is programmed", acknowledged);
+});
+
+beforeEach(async () => {
+  await until("all is well", isSettled, 120_000);
 });
 
 afterAll(async () => {
@@ -88,30 +110,41 @@ test.skipIf(!isOwnCluster)(
   "the API server is away: calls and streams go on, and afterwards all is well",
   async () => {
     const { failed: before } = await trafficOfAll(pods);
+    const published = JSON.stringify(await dataOf());
     await stopDaemon("apiserver");
     await servedFor(apiServerAwayMs);
     const during = await faultsSince(before);
     const digest = await anyDigest();
-    const started = startDaemons();
-    await until("the API server answers", () => kubectl(["get", "--raw", "/readyz"]));
-    const backMs = performance.now();
-    await until("the change is accepted", () => apply(routeWith("after")));
-    const acceptedMs = performance.now();
-    const inForceMs = await turnedMs(digest, acceptedMs);
-    await until("the status is well", acknowledged, statusMsMax);
-    const statusMs = Math.round(performance.now() - backMs);
-    await started;
+    const [times] = await Promise.all([afterReturn(digest, published), startDaemons()]);
     const after = await faultsSince(before);
     say(
       `API server away for ${apiServerAwayMs / 1_000} s: ${during.failed} calls and streams failed, ${after.failed} until all was well; ` +
-        `a change was accepted ${Math.round(acceptedMs - backMs)} ms after it was back, in force ${inForceMs} ms later, statuses well after ${statusMs} ms`,
+        `a change was accepted ${times.acceptedMs} ms after it was back, published ${times.publishedMs} ms and in force ${times.inForceMs} ms ` +
+        `after that, statuses well ${times.statusMs} ms later`,
     );
     expect(after.faults).toEqual([]);
-    expect(performance.now() - backMs).toBeLessThan(statusMsMax);
-    expect(acceptedMs - backMs + inForceMs).toBeLessThan(changeMsMax);
+    expect(times.publishedMs).toBeLessThan(publishedMsMax);
+    expect(times.inForceMs).toBeLessThan(inForceMsMax);
+    expect(times.statusMs).toBeLessThan(statusMsMax);
   },
-  apiServerAwayMs + 240_000,
+  apiServerAwayMs + 300_000,
 );
+
+/** From the API server's first answer: a change is accepted, then published and in force (both in ms after that), then acknowledged. */
+const afterReturn = async (digest: string, published: string) => {
+  const ms = (from: number): number => Math.round(performance.now() - from);
+  await until("the API server answers", () => kubectl(["get", "--raw", "/readyz"]), 90_000);
+  const back = performance.now();
+  await until("the change is accepted", () => apply(routeWith("after")), 90_000);
+  const acceptedMs = ms(back);
+  const accepted = performance.now();
+  await until("it is published", async () => JSON.stringify(await dataOf()) !== published);
+  const publishedMs = ms(accepted);
+  const inForceMs = await turnedMs(digest, accepted);
+  const inForce = performance.now();
+  await until("the status is well", acknowledged, 120_000);
+  return { acceptedMs, publishedMs, inForceMs, statusMs: ms(inForce) };
+};
 
 test("a config Secret edited by hand is repaired, and nobody notices", async () => {
   const { failed: before } = await trafficOfAll(pods);

@@ -28,6 +28,7 @@ export interface SceneOperatorOptions {
   readonly pod?: string;
   readonly clock?: Clock;
   readonly more?: object;
+  readonly state?: MemoryState;
 }
 
 /** One such world. Its route is `support`, of the service account `bot`, with the pods bot-0 and bot-1 and the quota `monthly`. */
@@ -94,7 +95,7 @@ export class Scene {
   }
 
   /** An operator of this scene alone; not started. */
-  operator({ api = this.#api, pod = "one", clock = systemClock, more = {} }: SceneOperatorOptions = {}): Operator {
+  operator({ api = this.#api, pod = "one", clock = systemClock, more = {}, state }: SceneOperatorOptions = {}): Operator {
     const name = `sidegate-${this.#name}`;
     const settings = settingsOf(pod, {
       watchNamespaces: [this.namespace],
@@ -104,7 +105,7 @@ export class Scene {
     return new Operator({
       settings: { ...settings, namespace: this.system },
       api,
-      openState: () => new MemoryState(systemClock),
+      openState: () => state ?? new MemoryState(systemClock),
       sidecarRedis: { sidecarRedisUrl: "redis://redis:6379", users: "Managed" },
       log: silentLog(),
       clock,
