@@ -57,9 +57,8 @@ export class ListWatch {
   readonly #options: ListWatchOptions;
   /** Where the next watch begins; undefined: a list comes first. */
   #resourceVersion: string | undefined;
-  #failures = 0;
-  /** Watches in a row that ended as too old. */
-  #expirations = 0;
+  /** Failures in a row of each kind: nobody answered, an error was answered, the watch was too old. */
+  #failures = { away: 0, answered: 0, expired: 0 };
   #listedAtMs = Number.NEGATIVE_INFINITY;
   #contactAtMs: number;
   #hasEvents = false;
@@ -121,10 +120,8 @@ export class ListWatch {
         signal,
       );
     } finally {
-      if (this.#hasEvents || clock.monotonicMs() - startedAtMs >= healthyMs) {
-        this.#failures = 0;
-        this.#expirations = 0;
-      }
+      if (this.#hasEvents || clock.monotonicMs() - startedAtMs >= healthyMs)
+        this.#failures = { away: 0, answered: 0, expired: 0 };
     }
     if (signal.aborted) return;
     this.#contact();
@@ -155,7 +152,7 @@ export class ListWatch {
       fault instanceof KubeFault ? fault : { status: -1, reason: "", retryAfterMs: undefined };
     this.counts.faults += 1;
     if (relistStatuses.includes(status)) this.#resourceVersion = undefined;
-    const ownMs = this.#ownDelayMs(status);
+    const { failures, ownMs } = this.#counted(status);
     const delayMs = Math.min(delays.delayMsMax, Math.max(ownMs, retryAfterMs ?? 0));
     log[status === 410 ? "info" : "warn"](
       {
@@ -163,7 +160,7 @@ export class ListWatch {
         namespace: selection.namespace,
         status,
         reason,
-        failures: status === 410 ? this.#expirations : this.#failures,
+        failures,
         delayMs: Math.round(delayMs),
         fault: fault instanceof Error ? fault.message : undefined,
       },
@@ -172,17 +169,20 @@ export class ListWatch {
     await pause(timers, delayMs, signal);
   }
 
-  #ownDelayMs(status: number): number {
+  /**
+   * Each kind counts for itself: however long nobody answered, what a server that has just started says (too old, 429 and 403 while it
+   * loads) is its first word.
+   */
+  #counted(status: number): { readonly failures: number; readonly ownMs: number } {
     const { random } = this.#options;
-    if (status !== 410) {
-      this.#failures += 1;
-      return backoffMs(this.#failures, { ...(status === 0 ? awayDelays : delays), random });
+    if (status === 0) {
+      const failures = ++this.#failures.away;
+      return { failures, ownMs: backoffMs(failures, { ...awayDelays, random }) };
     }
-    // Too old is an answer, and the ordinary end of a watch, above all after the server was away: at first nothing but the interval
-    // between lists holds us up, however long nobody had answered.
-    this.#failures = 0;
-    this.#expirations += 1;
-    return this.#expirations === 1 ? 0 : backoffMs(this.#expirations, { ...delays, random });
+    const failures = status === 410 ? ++this.#failures.expired : ++this.#failures.answered;
+    // Too old is the ordinary end of a watch: the first time nothing but the interval between lists holds us up.
+    if (status === 410 && failures === 1) return { failures, ownMs: 0 };
+    return { failures, ownMs: backoffMs(failures, { ...delays, random }) };
   }
 
   #contact(): void {

@@ -167,9 +167,17 @@ export const podOf = ({ metadata, spec, status }: KubeObject): InjectedPod => {
   };
 };
 
+/** Settings do not change while the process runs, and each scrape asks for each pod. */
+const injectionDigests = new WeakMap<InjectionSettings, string>();
+const digestOfSettings = (settings: InjectionSettings): string => {
+  const known = injectionDigests.get(settings) ?? injectionDigest(settings);
+  injectionDigests.set(settings, known);
+  return known;
+};
+
 /** A pod of another image, contract or list of audiences than are injected now: only a restart brings it up to date. */
 export const isOutdated = (pod: InjectedPod, settings: InjectionSettings): boolean =>
-  pod.contract !== settings.contractVersion || pod.injectionDigest !== injectionDigest(settings);
+  pod.contract !== settings.contractVersion || pod.injectionDigest !== digestOfSettings(settings);
 
 const isReady = (status: unknown): boolean =>
   isRecord(status) &&

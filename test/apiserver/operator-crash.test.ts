@@ -13,6 +13,7 @@ import { apiOf, podOf, until } from "./operator/stage.ts";
 let server: ApiServer;
 let api: KubeApi & { close(): void };
 const started = new Set<Operator>();
+const ending: Promise<unknown>[] = [];
 
 beforeAll(async () => {
   server = await startApiServer();
@@ -21,7 +22,7 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
-  await Promise.all([...started].map((operator) => operator.stop()));
+  await Promise.all([...ending, ...[...started].map((operator) => operator.stop())]);
   api?.close();
   await server?.stop();
 }, 60_000);
@@ -31,9 +32,10 @@ const start = async (operator: Operator): Promise<Operator> => {
   await operator.start();
   return operator;
 };
+/** Ends it. Nobody waits for its port for admissions, which stays some seconds longer. */
 const end = async (operator: Operator): Promise<void> => {
   started.delete(operator);
-  await operator.stop();
+  ending.push(operator.stop());
 };
 let serial = 0;
 const sceneOf = async (): Promise<Scene> => {
@@ -83,8 +85,11 @@ describe("ends at a step, before the write left or before its answer came", () =
         await scene.endLease();
         const second = await start(scene.operator({ pod: "two" }));
         await scene.right(want);
-        const keyrings = (await api.list(resources.secrets, { namespace: scene.system })).items;
-        expect(keyrings.map(({ metadata }) => metadata.name).sort()).toEqual(["sidegate-keyring", "sidegate-webhook"]);
+        await until("one keyring and one certificate", async () => {
+          const { items } = await api.list(resources.secrets, { namespace: scene.system });
+          const names = items.map(({ metadata }) => metadata.name).sort();
+          return names.join() === "sidegate-keyring,sidegate-webhook";
+        });
         await end(second);
         return mortal.steps;
       };
@@ -111,7 +116,9 @@ test("a Secret that somebody edits between our look and our write is written onc
   const disturbed = interceptedApi(api, async (request, send) => {
     const { namespace, name = "" } = request;
     if (request.resource.plural !== "secrets" || request.verb !== "patch" || conflicts >= 3) return send();
-    const edit = { data: { [configFileName(contractVersion)]: Buffer.from(`{"edit":${conflicts}}`).toString("base64") } };
+    const edit = {
+      data: { [configFileName(contractVersion)]: Buffer.from(`{"edit":${conflicts}}`).toString("base64") },
+    };
     await api.mergePatch(resources.secrets, { namespace, name }, edit);
     return send().catch((fault: unknown) => {
       if (fault instanceof KubeFault && fault.status === 409) conflicts += 1;

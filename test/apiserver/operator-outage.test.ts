@@ -116,16 +116,22 @@ test("an operator outlives the deletion of its CRDs: routes that come back are p
 test("a deleted namespace leaves nothing that is tried for ever", async () => {
   const { scene, seen } = await settled("gone");
   await api.delete(resources.namespaces, { name: scene.namespace });
-  await until("the namespace is gone", async () => {
-    const { status } = await ask(server, "GET", `/api/v1/namespaces/${scene.namespace}`);
-    return status === 404;
-  }, 40_000);
+  await until(
+    "the namespace is gone",
+    async () => {
+      const { status } = await ask(server, "GET", `/api/v1/namespaces/${scene.namespace}`);
+      return status === 404;
+    },
+    40_000,
+  );
   const from = seen.length;
   await sleep(8_000);
   const after = seen.slice(from).filter((line) => !/ (leases|list|watch) /.test(line) && !line.startsWith("2xx get"));
   const late = after.filter((line) => !line.includes(" update leases "));
   const refused = seen.filter((line) => /^(4|5)\d\d (create|patch|update|delete) /.test(line));
-  console.log(`refused while and after the namespace went: ${refused.length}; after it was gone: ${JSON.stringify(late)}`);
+  console.log(
+    `refused while and after the namespace went: ${refused.length}; after it was gone: ${JSON.stringify(late)}`,
+  );
   expect(late).toEqual([]);
   expect(refused.length).toBeLessThan(30);
 }, 90_000);

@@ -95,8 +95,7 @@ const live = async (under: KubeApi, watchNamespaces: readonly string[], namespac
   await first.stop();
   clock.offsetMs += 31 * 24 * 3_600_000;
   await run();
-  for (const namespace of namespaces)
-    await until("removed", async () => (await secretsIn(namespace)).length === 0);
+  for (const namespace of namespaces) await until("removed", async () => (await secretsIn(namespace)).length === 0);
 };
 
 /** Webhooks that nothing matches, so that there is a CA to write. */
@@ -126,39 +125,41 @@ const notShown: Readonly<Record<string, string>> = {
 test.each([
   { mode: "the whole cluster", watchNamespaces: [], args: [] },
   { mode: "two namespaces", watchNamespaces: ["a", "b"], args: ["--set", "watchNamespaces={a,b}"] },
-])("the chart's rights for $mode are enough, and each is used", async ({ watchNamespaces, args }) => {
-  server = await startApiServer();
-  await installCrds(server);
-  api = await apiOf(server);
-  for (const name of [systemNamespace, "a", "b", "c"]) await makeNamespace(api, name);
-  await makeWebhooks();
-  const rights = await rightsIn(...args);
-  const file = await grant(server, rights);
-  const used = new Set<string>();
-  const refused: string[] = [];
-  const lineOf = ({ verb, resource, subresource }: ApiRequest): string =>
-    `${verb} ${resource.plural}${subresource ? `/${subresource}` : ""}`;
-  const limited = createKubeApi(await kubeconfigConnection({ file }));
-  const under = interceptedApi(limited, (request, send) => {
-    used.add(`${request.namespace ?? "*"} ${lineOf(request)}`).add(`* ${lineOf(request)}`);
-    return send().catch((fault: unknown) => {
-      if (isKubeFault(fault, 401, 403)) refused.push(`${requestLine(request)}: ${fault.message}`);
-      throw fault;
+])(
+  "the chart's rights for $mode are enough, and each is used",
+  async ({ watchNamespaces, args }) => {
+    server = await startApiServer();
+    await installCrds(server);
+    api = await apiOf(server);
+    for (const name of [systemNamespace, "a", "b", "c"]) await makeNamespace(api, name);
+    await makeWebhooks();
+    const rights = await rightsIn(...args);
+    const file = await grant(server, rights);
+    const used = new Set<string>();
+    const refused: string[] = [];
+    const lineOf = ({ verb, resource, subresource }: ApiRequest): string =>
+      `${verb} ${resource.plural}${subresource ? `/${subresource}` : ""}`;
+    const limited = createKubeApi(await kubeconfigConnection({ file }));
+    const under = interceptedApi(limited, (request, send) => {
+      used.add(`${request.namespace ?? "*"} ${lineOf(request)}`).add(`* ${lineOf(request)}`);
+      return send().catch((fault: unknown) => {
+        if (isKubeFault(fault, 401, 403)) refused.push(`${requestLine(request)}: ${fault.message}`);
+        throw fault;
+      });
     });
-  });
-  const watched = watchNamespaces.length > 0 ? watchNamespaces : ["a", "b", "c"];
-  for (const namespace of ["a", "b", "c"]) await fill(namespace);
-  await live(under, watchNamespaces, watched);
-  expect(refused).toEqual([]);
-  for (const namespace of ["a", "b", "c"].filter((each) => !watched.includes(each))) {
-    expect(await secretsIn(namespace)).toEqual([]);
-    expect(await api.get(resources.airoutes, { namespace, name: "support" })).not.toHaveProperty("status");
-    expect([...used].filter((line) => line.startsWith(`${namespace} `))).toEqual([]);
-  }
-  const idle = linesOf(rights).filter(
-    (line) => !used.has(line) && !((line.split(" ").slice(1).join(" ")) in notShown),
-  );
-  expect(idle).toEqual([]);
-  await operator?.stop();
-  limited.close();
-}, 60_000);
+    const watched = watchNamespaces.length > 0 ? watchNamespaces : ["a", "b", "c"];
+    for (const namespace of ["a", "b", "c"]) await fill(namespace);
+    await live(under, watchNamespaces, watched);
+    expect(refused).toEqual([]);
+    for (const namespace of ["a", "b", "c"].filter((each) => !watched.includes(each))) {
+      expect(await secretsIn(namespace)).toEqual([]);
+      expect(await api.get(resources.airoutes, { namespace, name: "support" })).not.toHaveProperty("status");
+      expect([...used].filter((line) => line.startsWith(`${namespace} `))).toEqual([]);
+    }
+    const idle = linesOf(rights).filter((line) => !used.has(line) && !(line.split(" ").slice(1).join(" ") in notShown));
+    expect(idle).toEqual([]);
+    await operator?.stop();
+    limited.close();
+  },
+  60_000,
+);

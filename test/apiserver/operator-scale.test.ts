@@ -152,12 +152,20 @@ test("a restart looks at everything within the budget of time and writes nothing
 }, 120_000);
 
 test.each([
-  ["route", (place: Place): Promise<KubeObject> => api.apply(resources.airoutes, crowdRoute(place, "gpt-5"))],
-  ["key", (place: Place): Promise<KubeObject> => api.apply(resources.secrets, crowdCredential(place, "sk-second"))],
+  {
+    what: "route",
+    place: { namespace: "crowd-0", name: "bot-0" },
+    change: (place: Place) => api.apply(resources.airoutes, crowdRoute(place, "gpt-5")),
+  },
+  {
+    what: "key",
+    place: { namespace: "crowd-1", name: "bot-1" },
+    change: (place: Place) => api.apply(resources.secrets, crowdCredential(place, "sk-second")),
+  },
 ])(
-  "a changed %s costs one Secret, the pods of its route and its status, whatever else exists",
-  async (what, change) => {
-    const place = { namespace: "crowd-0", name: "bot-0" };
+  "a changed $what costs one Secret, the pods of its route and its status, whatever else exists",
+  async (changed) => {
+    const { what, place, change } = changed;
     const [before, digest] = [await operator.samples(apiRequests), await digestAt(place)];
     await change(place);
     await until("a new digest", async () => (await digestAt(place)) !== digest);

@@ -7,8 +7,8 @@ import { type KubeApi, KubeFault, type KubeObject, resources } from "../../src/k
 import { MemoryState } from "../../src/operator/state/memory-state.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
-import { increase, leads, type OperatorProcess, startOperatorProcess, writesOf } from "./operator/process.ts";
 import { interceptedApi } from "./operator/intercepted-api.ts";
+import { increase, leads, type OperatorProcess, startOperatorProcess, writesOf } from "./operator/process.ts";
 import { configText, MovedClock, Scene } from "./operator/scene.ts";
 import {
   apiOf,
@@ -121,7 +121,7 @@ test("a leader that was frozen for longer than its lease writes nothing when it 
   await until("thawed", async () => first.log().includes("leading no more"));
   await sleep(4_000);
   expect((await secretIn("frozen"))?.metadata.resourceVersion).toBe(version);
-  expect(await userOf("frozen")).toBe(user);
+  expect(await userOf("frozen")).toEqual(user);
   expect((await first.samples("sidegate_operator_leader")).get("")).toBe(0);
   const late = Object.entries(writesOf(increase(before, await requests(first))));
   console.log(`writes of the thawed leader, what it sent before it froze included: ${JSON.stringify(late)}`);

@@ -49,6 +49,13 @@ export interface OperatorProcess {
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
+/** Flags of Node in a bundle's first line. */
+const flagsOf = (file: string): readonly string[] =>
+  readFileSync(file, "utf8")
+    .split("\n", 1)[0]
+    ?.split(" ")
+    .filter((word) => word.startsWith("--")) ?? [];
+
 /** Starts it; resolves as soon as the process is there. Wait for `leads` or its pages. */
 export const startOperatorProcess = async (options: OperatorProcessOptions): Promise<OperatorProcess> => {
   const { server, redisUrl, pod, kubeconfig = server.kubeconfig, more = {}, file, nodeFlags = [] } = options;
@@ -60,12 +67,11 @@ export const startOperatorProcess = async (options: OperatorProcessOptions): Pro
   writeFileSync(settings, JSON.stringify({ injection, webhook: { port }, adminPort, leaderElection, ...more }));
   const log = openSync(logFile, "a");
   const { KUBERNETES_SERVICE_HOST: _inPod, ...env } = process.env;
-  const [command, ...args] = file ? [file] : [process.execPath, ...nodeFlags, join(root, "cmd/operator.ts")];
-  const child = spawn(command ?? "", args, {
+  const program = file ? [...flagsOf(file), file] : [...nodeFlags, join(root, "cmd/operator.ts")];
+  const child = spawn(process.execPath, program, {
     stdio: ["ignore", log, log],
     env: {
       ...env,
-      PATH: `${join(root, "node_modules/.bin")}:${env["PATH"]}`,
       KUBECONFIG: kubeconfig,
       SIDEGATE_SETTINGS: settings,
       SIDEGATE_NAMESPACE: systemNamespace,

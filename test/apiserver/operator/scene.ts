@@ -95,7 +95,13 @@ export class Scene {
   }
 
   /** An operator of this scene alone; not started. */
-  operator({ api = this.#api, pod = "one", clock = systemClock, more = {}, state }: SceneOperatorOptions = {}): Operator {
+  operator({
+    api = this.#api,
+    pod = "one",
+    clock = systemClock,
+    more = {},
+    state,
+  }: SceneOperatorOptions = {}): Operator {
     const name = `sidegate-${this.#name}`;
     const settings = settingsOf(pod, {
       watchNamespaces: [this.namespace],
