@@ -28,10 +28,10 @@ export const marks = {
   injectionDigest: `${prefix}/injection-digest`,
   configSecret: `${prefix}/config-secret`,
   configDigest: `${prefix}/config-digest`,
+  reminder: `${prefix}/config-reminder`,
   config: `${prefix}/config`,
   serviceAccount: `${prefix}/service-account`,
   unusedSince: `${prefix}/unused-since`,
-  publishedAt: `${prefix}/published-at`,
   rotate: `${prefix}/rotate`,
   announced: `${prefix}/ca-announced`,
   switched: `${prefix}/ca-switched`,
@@ -124,13 +124,6 @@ export const markTable: readonly MarkRow[] = [
     "Hosts that the Secret's values may be sent to, separated by commas; absent: any.",
   ),
   row(
-    marks.publishedAt,
-    "ConfigSecret",
-    "annotation",
-    "operator",
-    "When its data changed last; younger pods need no refresh.",
-  ),
-  row(
     marks.rotate,
     "WebhookSecret",
     "annotation",
@@ -144,5 +137,12 @@ export const markTable: readonly MarkRow[] = [
     "annotation",
     "operator",
     "When the serving certificate of the new authority was written.",
+  ),
+  row(
+    marks.reminder,
+    "Pod",
+    "annotation",
+    "operator",
+    "Counts up while the sidecar has not taken its newest config: the kubelet then looks again.",
   ),
 ];

@@ -213,7 +213,7 @@ export class Operator {
     const writer = new StatusWriter({ api: this.#fenced, events: this.#events, clock });
     const nowMs = (): number => clock.nowMs();
     const workloads = new WorkloadReconciler({
-      ...{ caches, outcomes, publisher, clock, log },
+      ...{ caches, outcomes, publisher, state, clock, log },
       keysOf: (namespace) => this.#secrets.keysOf(namespace),
       touched: ({ namespace }, routes, quotas) => {
         for (const name of routes) this.#queue.add(routeItem(namespace, name));

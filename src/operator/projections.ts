@@ -10,7 +10,7 @@ import { Secret } from "../base/secret.ts";
 import { fieldPath } from "../config/field-path.ts";
 import { type InjectionSettings, injectionDigest } from "../inject/settings.ts";
 import type { Workload } from "../inject/workload.ts";
-import type { KubeObject, ObjectMeta } from "../kube/port.ts";
+import { fieldManager, type KubeObject, type ObjectMeta } from "../kube/port.ts";
 
 /** A custom resource as the API server has it: parsed, or why it cannot be. */
 export interface Entry<Resource extends AIRoute | AIQuota> {
@@ -82,10 +82,10 @@ export interface Published {
   /** Digest of the data that really stands in it, whatever its annotation says. */
   readonly dataDigest: string;
   readonly configDigest: string;
-  /** When the data changed last, ms since the epoch; 0: unknown. */
-  readonly publishedMs: number;
-  /** When its last user went, ms; absent: it is used. */
-  readonly unusedSinceMs?: number;
+  /** When we changed it last by the API server's clock, ms since the epoch, whole seconds; undefined: it does not say. */
+  readonly publishedMs: number | undefined;
+  /** Nobody used it when it was written last. */
+  readonly isUnused: boolean;
   /** uid of the object that it goes with; absent: none. */
   readonly ownerUid?: string;
 }
@@ -97,10 +97,19 @@ export const dataDigestOf = (data: Readonly<Record<string, string>>): string => 
   return hash.digest("hex").slice(0, 32);
 };
 
+/** When our field manager applied last, as the API server noted it: clocks of replicas and nodes do not matter. */
+const appliedMs = (metadata: object): number | undefined => {
+  const entries = "managedFields" in metadata && Array.isArray(metadata.managedFields) ? metadata.managedFields : [];
+  const times = entries
+    .filter((entry) => isRecord(entry) && entry["manager"] === fieldManager)
+    .map(({ time }) => Date.parse(time));
+  const latestMs = Math.max(...times.filter((ms) => !Number.isNaN(ms)));
+  return Number.isFinite(latestMs) ? latestMs : undefined;
+};
+
 /** A published config Secret; its values are hashed and dropped. */
 export const publishedOf = ({ metadata, data }: KubeObject): Published => {
   const { namespace = "", name, annotations = {}, resourceVersion = "", ownerReferences } = metadata;
-  const unusedSince = Date.parse(annotations[marks.unusedSince] ?? "");
   const strings = Object.entries(isRecord(data) ? data : {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === "string",
   );
@@ -116,8 +125,8 @@ export const publishedOf = ({ metadata, data }: KubeObject): Published => {
     resourceVersion,
     dataDigest: dataDigestOf(Object.fromEntries(strings)),
     configDigest: annotations[marks.configDigest] ?? "",
-    publishedMs: Date.parse(annotations[marks.publishedAt] ?? "") || 0,
-    ...(!Number.isNaN(unusedSince) && { unusedSinceMs: unusedSince }),
+    publishedMs: appliedMs(metadata),
+    isUnused: annotations[marks.unusedSince] !== undefined,
     ...(owner !== undefined && { ownerUid: owner }),
   };
 };

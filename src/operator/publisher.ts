@@ -37,7 +37,7 @@ export class Publisher {
    * Applies the Secret. A cluster-scoped owner takes the Secrets of all namespaces with it: Kubernetes' garbage collector does
    * what an uninstall hook would. Without it nothing is published: the installation is not whole, or on its way out.
    */
-  async publish(workload: Workload, desired: Desired, { unusedSinceMs }: { unusedSinceMs?: number }): Promise<Written> {
+  async publish(workload: Workload, desired: Desired, { isUnused }: { readonly isUnused: boolean }): Promise<Written> {
     const { api, caches, clock } = this.#options;
     const owner = await this.lookUpOwner();
     if (!owner)
@@ -48,8 +48,7 @@ export class Publisher {
       };
     const object = secretOf(workload, desired, {
       owner,
-      publishedMs: clock.nowMs(),
-      ...(unusedSinceMs !== undefined && { unusedSinceMs }),
+      ...(isUnused && { unusedSinceMs: clock.nowMs() }),
       resourceVersion: caches.publishedAt(workload.namespace, configSecretName(workload))?.resourceVersion,
     });
     try {
@@ -71,14 +70,25 @@ export class Publisher {
 
   /** Sets the pod's annotation through its status, which may not change anything else; a pod that is gone needs none. */
   async nudge(pod: InjectedPod, digest: string): Promise<void> {
-    const { api, caches } = this.#options;
     const { namespace, name, uid } = pod;
     const patch = { metadata: { uid, annotations: { [marks.configDigest]: digest } } };
+    if (await this.#patchStatus({ namespace, name }, patch)) this.#options.caches.own.notePodDigest(pod, digest);
+  }
+
+  /** Touches a pod that has not taken its config although the annotation says so: the kubelet looks at its volumes once more. */
+  async remind({ namespace, name, uid }: InjectedPod, count: number): Promise<void> {
+    const patch = { metadata: { uid, annotations: { [marks.reminder]: String(count) } } };
+    await this.#patchStatus({ namespace, name }, patch);
+  }
+
+  /** Resolves with false for a pod that is gone: it needs none. */
+  async #patchStatus(ref: { readonly namespace: string; readonly name: string }, patch: object): Promise<boolean> {
     try {
-      await api.mergePatch(resources.pods, { namespace, name }, patch, { subresource: "status" });
-      caches.own.notePodDigest(pod, digest);
+      await this.#options.api.mergePatch(resources.pods, ref, patch, { subresource: "status" });
+      return true;
     } catch (fault) {
-      if (!isKubeFault(fault, 404, 409)) throw fault; // 409: the uid is another pod's now
+      if (isKubeFault(fault, 404, 409)) return false; // 409: the uid is another pod's now
+      throw fault;
     }
   }
 
@@ -109,7 +119,6 @@ const secretOf = (
   desired: Desired,
   marksOf: {
     readonly owner: OwnerReference;
-    readonly publishedMs: number;
     readonly unusedSinceMs?: number;
     readonly resourceVersion: string | undefined;
   },
@@ -128,7 +137,6 @@ const secretOf = (
         [marks.configDigest]: desired.configDigest,
         [marks.serviceAccount]: serviceAccount,
         ...(routePick !== undefined && { [marks.route]: routePick }),
-        [marks.publishedAt]: new Date(marksOf.publishedMs).toISOString(),
         ...(marksOf.unusedSinceMs !== undefined && {
           [marks.unusedSince]: new Date(marksOf.unusedSinceMs).toISOString(),
         }),

@@ -165,11 +165,11 @@ test("a changed Secret asks for the service accounts of the routes that use it",
   ]);
 });
 
-test("a pod that becomes ready asks for its routes' status, not for its config", async () => {
+test("a pod that becomes ready asks for its routes' status, and whether it has its config", async () => {
   await started(route("support", ["bot"]));
   const ready = podOf(pod("bot-1", "bot"));
   triggers.pod({ ...ready, isLive: false }, ready);
-  expect(asked()).toEqual(["route:team/support"]);
+  expect(asked()).toEqual(["route:team/support", "workload:team/bot/"]);
 });
 
 test("everything is every workload that a route, a pod or a Secret stands for", async () => {

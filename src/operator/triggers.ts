@@ -80,8 +80,10 @@ export class Triggers implements CacheListener {
       previous?.uid === current?.uid &&
       previous?.isActive === current?.isActive &&
       previous?.contract === current?.contract;
-    if (!isSame || previous?.configDigest !== current?.configDigest) this.#enqueue(workloadItem(pod.workload));
-    if (isSame && previous?.isLive === current?.isLive) return;
+    const isSameLife = previous?.isLive === current?.isLive;
+    if (!isSame || !isSameLife || previous?.configDigest !== current?.configDigest)
+      this.#enqueue(workloadItem(pod.workload));
+    if (isSame && isSameLife) return;
     const { namespace, serviceAccount } = pod.workload;
     for (const { metadata } of this.#caches().routesNaming(namespace, serviceAccount))
       this.#enqueue(routeItem(namespace, metadata.name));

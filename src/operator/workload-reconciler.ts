@@ -7,9 +7,11 @@ import type { Caches } from "./caches.ts";
 import { configSecretBytesMax, type Desired, desiredOf } from "./desired.ts";
 import { done, next, type Outcome, waiting } from "./outcome.ts";
 import type { Outcomes } from "./outcomes.ts";
-import type { NamespaceKeys } from "./ports.ts";
+import { type NamespaceKeys, type SharedState, StateUnavailable } from "./ports.ts";
+import { sidecarStateOf } from "./programmed.ts";
 import type { InjectedPod } from "./projections.ts";
 import type { Publisher } from "./publisher.ts";
+import { Reminders, reminderMsMin } from "./reminders.ts";
 
 /** How long an unused config Secret stays, ms: a Deployment that is scaled to zero and back, or re-created, finds it there. */
 export const unusedSecretMs = 600_000;
@@ -21,6 +23,7 @@ export interface WorkloadDeps {
   readonly caches: Caches;
   readonly outcomes: Outcomes;
   readonly publisher: Publisher;
+  readonly state: SharedState;
   /** Throws while the keyring has not been read. */
   readonly keysOf: (namespace: string) => NamespaceKeys;
   readonly clock: Clock;
@@ -43,14 +46,19 @@ const steps = [
   "removeUnused", // nobody uses it: refuse at once, remove later
   "publish", // the Secret is what the resources say
   "nudge", // pods from before the change see it at once
+  "remind", // pods that have not taken it all the same are touched again
 ] as const;
 
 /** Reconciles workloads. */
 export class WorkloadReconciler {
   readonly #deps: WorkloadDeps;
+  /** When this process saw first that nobody uses a workload's Secret, ms by its own clock. */
+  readonly #unusedSinceMs = new Map<string, number>();
+  readonly #reminders: Reminders;
 
   constructor(deps: WorkloadDeps) {
     this.#deps = deps;
+    this.#reminders = new Reminders(deps.clock);
   }
 
   /** Level-triggered: looks at what is, whatever the change was. */
@@ -73,18 +81,27 @@ export class WorkloadReconciler {
   /** Nobody uses it: the refusing config at once, and the Secret goes ten minutes later. */
   async removeUnused({ workload, routes, pods }: Run): Promise<Outcome> {
     const { caches, clock, publisher } = this.#deps;
-    if (pods.length > 0 || (routes.length > 0 && this.#isWanted(workload))) return next;
+    if (pods.length > 0 || (routes.length > 0 && this.#isWanted(workload))) {
+      this.#unusedSinceMs.delete(workloadKey(workload));
+      return next;
+    }
     const published = caches.publishedAt(workload.namespace, configSecretName(workload));
     this.#forget(workload);
     if (!published) return done();
-    if (published.unusedSinceMs === undefined) {
+    const key = workloadKey(workload);
+    if (!published.isUnused) {
       const desired = this.#compile({ workload, routes, pods });
-      if (desired.data) await publisher.publish(workload, desired, { unusedSinceMs: clock.nowMs() });
+      if (desired.data) await publisher.publish(workload, desired, { isUnused: true });
+      this.#unusedSinceMs.set(key, clock.nowMs());
       return done(unusedSecretMs);
     }
-    const leftMs = published.unusedSinceMs + unusedSecretMs - clock.nowMs();
+    // By our own clock alone: after a change of leader the ten minutes begin anew, which costs nobody anything.
+    const sinceMs = this.#unusedSinceMs.get(key) ?? clock.nowMs();
+    this.#unusedSinceMs.set(key, sinceMs);
+    const leftMs = sinceMs + unusedSecretMs - clock.nowMs();
     if (leftMs > 0) return done(leftMs);
     await publisher.remove(published);
+    this.#unusedSinceMs.delete(key);
     return done();
   }
 
@@ -111,11 +128,11 @@ export class WorkloadReconciler {
     const isCurrent =
       published?.dataDigest === desired.dataDigest &&
       published.configDigest === desired.configDigest &&
-      published.unusedSinceMs === undefined &&
+      !published.isUnused &&
       published.ownerUid === owner?.uid;
     if (!isCurrent) {
       // Statuses hear of it when it stands there, or when it could not be written: not in between, which would cost a write more.
-      const written = await publisher.publish(workload, desired, {}).catch((fault: unknown) => {
+      const written = await publisher.publish(workload, desired, { isUnused: false }).catch((fault: unknown) => {
         this.#note(workload, desired, false);
         throw fault;
       });
@@ -130,18 +147,41 @@ export class WorkloadReconciler {
   async nudge({ workload, pods, desired }: Run): Promise<Outcome> {
     const { caches, publisher } = this.#deps;
     const published = caches.publishedAt(workload.namespace, configSecretName(workload));
-    if (!desired || !published) return done();
+    if (!desired || !published) return next;
+    const publishedMs = (published.publishedMs ?? Number.POSITIVE_INFINITY) + 1000;
     const stale = pods.filter((pod) => {
       const digest = caches.own.podDigest(pod);
       // A pod that is younger than the last change has mounted it as it is; times of Kubernetes have whole seconds.
-      return digest === undefined ? pod.createdMs <= published.publishedMs + 1000 : digest !== desired.configDigest;
+      return digest === undefined ? pod.createdMs <= publishedMs : digest !== desired.configDigest;
     });
     for (let from = 0; from < stale.length; from += nudgesAtOnce) {
       await Promise.all(
         stale.slice(from, from + nudgesAtOnce).map((pod) => publisher.nudge(pod, desired.configDigest)),
       );
     }
-    return done();
+    return next;
+  }
+
+  /** A nudge may have come before the kubelet had the Secret: who is still behind is touched again, ever more seldom. */
+  async remind({ workload, pods, desired }: Run): Promise<Outcome> {
+    const { publisher, state } = this.#deps;
+    const live = pods.filter(({ isLive }) => isLive);
+    if (!desired || live.length === 0) return done();
+    const names = live.map(({ name }) => name);
+    const heartbeats = await state.heartbeats(workload.namespace, names).catch((fault: unknown) => {
+      if (fault instanceof StateUnavailable) return undefined;
+      throw fault;
+    });
+    if (!heartbeats) return done(); // who is behind will be seen when Redis is back: everything is looked at then
+    let isAnyBehind = false;
+    for (const pod of live) {
+      const isBehind = sidecarStateOf(pod, heartbeats.get(pod.name), desired.digests).kind === "Older";
+      isAnyBehind ||= isBehind;
+      if (!isBehind) this.#reminders.forget(pod.uid);
+      const count = isBehind ? this.#reminders.due(pod, desired.configDigest) : undefined;
+      if (count !== undefined) await publisher.remind(pod, count);
+    }
+    return done(isAnyBehind ? reminderMsMin : undefined);
   }
 
   #compile({ workload, pods }: Run): Desired {

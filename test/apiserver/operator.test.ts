@@ -1,6 +1,7 @@
 // The control plane's story on a real API server: publish, nudge, revoke, repair, hand over.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
+import { contractVersion } from "../../src/config/contract.ts";
 import { configSecretName } from "../../src/inject/workload.ts";
 import { isKubeFault, type KubeApi, type KubeObject, resources } from "../../src/kube/port.ts";
 import type { Operator } from "../../src/operator/operator.ts";
@@ -207,6 +208,28 @@ describe("status", () => {
     state.beat("seven", { ...beat, digest: "sha256:old", fault: "route.rules: is unknown" });
     await api.mergePatch(resources.airoutes, { namespace: "seven", name: "support" }, { spec: { models: [] } });
     await programmed("False/ConfigRefused");
+  }, 40_000);
+
+  test("a sidecar that does not take what is published has its pod touched again", async () => {
+    await set(
+      "twelve",
+      accountOf("twelve", "bot"),
+      credentialOf("twelve", "sk-first"),
+      routeOf("twelve", "support", "bot"),
+    );
+    await until("the Secret", async () => keyIn(await secretAt("twelve", "bot")) === "sk-first");
+    await api.create(resources.pods, podOf("twelve", "bot-1", "bot"));
+    state.beat("twelve", { pod: "bot-1", contract: contractVersion, release: "0.1.0", digest: "sha256:old" });
+    await makeLive(api, "twelve", "bot-1");
+    const reminders = async (): Promise<string | undefined> => {
+      const { metadata } = await api.get(resources.pods, { namespace: "twelve", name: "bot-1" });
+      return metadata.annotations?.["sidegate.dev/config-reminder"];
+    };
+    await until("the first reminder", async () => (await reminders()) === "1");
+    const digest = (await secretAt("twelve", "bot"))?.metadata.annotations?.["sidegate.dev/config-digest"] ?? "";
+    state.beat("twelve", { pod: "bot-1", contract: contractVersion, release: "0.1.0", digest });
+    await new Promise((resolve) => setTimeout(resolve, 9_000));
+    expect(await reminders()).toBe("1");
   }, 40_000);
 
   test("says what is missing, in any order of arrival, and mends itself", async () => {
