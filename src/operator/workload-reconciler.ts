@@ -90,9 +90,9 @@ export class WorkloadReconciler {
     if (!published) return done();
     const key = workloadKey(workload);
     if (!published.isUnused) {
+      this.#unusedSinceMs.set(key, clock.nowMs());
       const desired = this.#compile({ workload, routes, pods });
       if (desired.data) await publisher.publish(workload, desired, { isUnused: true });
-      this.#unusedSinceMs.set(key, clock.nowMs());
       return done(unusedSecretMs);
     }
     // By our own clock alone: after a change of leader the ten minutes begin anew, which costs nobody anything.
