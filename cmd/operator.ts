@@ -6,7 +6,7 @@ import { createLog } from "../src/base/log.ts";
 import { createKubeApi } from "../src/kube/client.ts";
 import { openConnection } from "../src/kube/connection.ts";
 import { cleanup } from "../src/operator/cleanup.ts";
-import { deploymentOwner } from "../src/operator/deployment-owner.ts";
+import { deploymentOwner } from "../src/operator/leading/deployment-owner.ts";
 import { Operator } from "../src/operator/operator.ts";
 import {
   type OperatorSettings,

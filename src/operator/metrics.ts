@@ -1,6 +1,6 @@
 /** The operator's metrics: one table of names, closed label sets, and the registry that Prometheus reads. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { LimitFigure } from "./figures.ts";
+import type { LimitFigure } from "./reconcile/figures.ts";
 
 /** Name, type, labels and sentence of each metric; the reference page follows this table. */
 export const operatorMetricTable = [

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { configFileName } from "../../src/config/codec.ts";
 import { contractVersion } from "../../src/config/contract.ts";
-import { type KubeApi, KubeFault, resources } from "../../src/kube/port.ts";
+import { isKubeFault, type KubeApi, KubeFault, resources } from "../../src/kube/port.ts";
 import type { Operator } from "../../src/operator/operator.ts";
 import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
 import { interceptedApi, isWrite, mortalApi, requestLine } from "./operator/intercepted-api.ts";

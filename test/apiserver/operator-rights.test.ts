@@ -5,7 +5,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { createKubeApi } from "../../src/kube/client.ts";
 import { kubeconfigConnection } from "../../src/kube/connection.ts";
 import { isKubeFault, type KubeApi, type KubeObject, resources } from "../../src/kube/port.ts";
-import { deploymentOwner } from "../../src/operator/deployment-owner.ts";
+import { deploymentOwner } from "../../src/operator/leading/deployment-owner.ts";
 import { Operator } from "../../src/operator/operator.ts";
 import { MemoryState } from "../../src/operator/state/memory-state.ts";
 import { type ApiServer, installCrds, startApiServer } from "./harness.ts";

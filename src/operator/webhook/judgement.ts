@@ -8,7 +8,7 @@ import { idleLimits } from "../../compile/idle-limits.ts";
 import type { Finding } from "../../compile/outcome.ts";
 import { encodeConfig } from "../../config/codec.ts";
 import { fieldPath } from "../../config/field-path.ts";
-import { configSecretBytesMax } from "../desired.ts";
+import { configSecretBytesMax } from "../reconcile/desired.ts";
 
 /** Bytes of a compiled config at admission: what a Secret takes, less the margin for its other keys, such as redis.json. */
 export const configBytesMax = configSecretBytesMax - 16_384;
