@@ -117,9 +117,6 @@ const notShown: Readonly<Record<string, string>> = {
   "get customresourcedefinitions": "sidegate check, run in the operator's pod",
   "patch events": "a repeated Event is counted up after half a minute",
   "create secrets": "an apply of what does not exist needs it",
-  "get airoutes": "goes with list",
-  "get aiquotas": "goes with list",
-  "get secrets": "goes with list",
 };
 
 test.each([
