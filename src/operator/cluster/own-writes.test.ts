@@ -10,7 +10,6 @@ const published = (resourceVersion: string): Published => ({
   dataDigest: resourceVersion,
   configDigest: "",
   publishedMs: 0,
-  isUnused: false,
 });
 const pod = (configDigest?: string): InjectedPod => ({
   namespace: "team",

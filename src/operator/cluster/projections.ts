@@ -84,8 +84,8 @@ export interface Published {
   readonly configDigest: string;
   /** When we changed it last by the API server's clock, ms since the epoch, whole seconds; undefined: it does not say. */
   readonly publishedMs: number | undefined;
-  /** Nobody used it when it was written last. */
-  readonly isUnused: boolean;
+  /** When a leader saw first that nobody uses it, ms by that leader's clock; absent: it is used. */
+  readonly unusedSinceMs?: number;
   /** uid of the object that it goes with; absent: none. */
   readonly ownerUid?: string;
 }
@@ -126,7 +126,9 @@ export const publishedOf = ({ metadata, data }: KubeObject): Published => {
     dataDigest: dataDigestOf(Object.fromEntries(strings)),
     configDigest: annotations[marks.configDigest] ?? "",
     publishedMs: appliedMs(metadata),
-    isUnused: annotations[marks.unusedSince] !== undefined,
+    ...(annotations[marks.unusedSince] !== undefined && {
+      unusedSinceMs: Date.parse(annotations[marks.unusedSince] ?? "") || 0,
+    }),
     ...(owner !== undefined && { ownerUid: owner }),
   };
 };

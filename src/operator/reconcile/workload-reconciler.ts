@@ -15,6 +15,8 @@ import { Reminders, reminderMsMin } from "./reminders.ts";
 
 /** How long an unused config Secret stays, ms: a Deployment that is scaled to zero and back, or re-created, finds it there. */
 export const unusedSecretMs = 600_000;
+/** Largest difference between the clocks of two replicas that is reckoned with, ms. */
+const clockSkewMsMax = 3_600_000;
 /** Patches of pods that are under way at once. */
 const nudgesAtOnce = 20;
 
@@ -89,16 +91,18 @@ export class WorkloadReconciler {
     this.#forget(workload);
     if (!published) return done();
     const key = workloadKey(workload);
-    if (!published.isUnused) {
+    if (published.unusedSinceMs === undefined) {
       this.#unusedSinceMs.set(key, clock.nowMs());
       const desired = this.#compile({ workload, routes, pods });
       if (desired.data) await publisher.publish(workload, desired, { isUnused: true });
       return done(unusedSecretMs);
     }
-    // By our own clock alone: after a change of leader the ten minutes begin anew, which costs nobody anything.
+    // By our own clock; another leader's note counts only when no difference of clocks can explain it.
     const sinceMs = this.#unusedSinceMs.get(key) ?? clock.nowMs();
     this.#unusedSinceMs.set(key, sinceMs);
-    const leftMs = sinceMs + unusedSecretMs - clock.nowMs();
+    const nowMs = clock.nowMs();
+    const leftMs =
+      Math.min(sinceMs + unusedSecretMs, published.unusedSinceMs + unusedSecretMs + clockSkewMsMax) - nowMs;
     if (leftMs > 0) return done(leftMs);
     await publisher.remove(published);
     this.#unusedSinceMs.delete(key);
@@ -128,7 +132,7 @@ export class WorkloadReconciler {
     const isCurrent =
       published?.dataDigest === desired.dataDigest &&
       published.configDigest === desired.configDigest &&
-      !published.isUnused &&
+      published.unusedSinceMs === undefined &&
       published.ownerUid === owner?.uid;
     if (!isCurrent) {
       // Statuses hear of it when it stands there, or when it could not be written: not in between, which would cost a write more.
