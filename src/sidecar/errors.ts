@@ -113,7 +113,7 @@ export const errorCatalogue = {
   ),
   too_many_choices: bad(
     "n",
-    (n, max) => `The request asks for ${n} choices, at most ${max} are allowed (rules[].request.limits.n).`,
+    (n, max) => `The request asks for ${n} choices, at most ${max} are allowed (rules[].request.limits.choices).`,
   ),
 
   // admit
