@@ -46,7 +46,7 @@ describe("what a rule makes of a request", () => {
     ],
     ["inputTokens", { inputTokens: 5 }, chat("a long question, much longer than five tokens"), "input_too_long"],
     ["outputTokens", { outputTokens: 10 }, chat("x", { max_tokens: 11 }), "output_over_limit"],
-    ["n", { n: 2 }, chat("x", { n: 3 }), "too_many_choices"],
+    ["choices", { choices: 2 }, chat("x", { n: 3 }), "too_many_choices"],
     ["jsonBytes", { jsonBytes: "1Ki" }, chat("x".repeat(1100)), "json_too_large"],
   ])("limits.%s refuses what is over it, before anything is sent", async (_name, limits, body, code) => {
     gateway = await start(`request: {limits: ${JSON.stringify(limits)}}`);
