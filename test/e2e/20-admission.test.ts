@@ -10,6 +10,7 @@ import { useNamespace } from "./harness/namespace.ts";
 import { operatorMetric } from "./harness/operator-metric.ts";
 import { restrictedContainer, restrictedPod } from "./harness/pod-security.ts";
 import { injected } from "./harness/route.ts";
+import { until } from "./harness/until.ts";
 
 const namespace = useNamespace("admission");
 const configMount = { name: "sidegate-config", mountPath: "/stolen" };
@@ -132,7 +133,13 @@ describe("an ephemeral container in an injected pod", () => {
   });
 
   /** What the API server says to one more ephemeral container; empty: it was taken. */
-  const added = async (container: Readonly<Record<string, unknown>>): Promise<string> => {
+  const added = async (container: Readonly<Record<string, unknown>>): Promise<string> =>
+    // The kubelet and the operator write the pod's status meanwhile, which makes what was read stale.
+    await until("an answer that is no conflict", async () => {
+      const said = await addedOnce(container);
+      return !said.includes("the object has been modified") && { said };
+    }).then(({ said }) => said);
+  const addedOnce = async (container: Readonly<Record<string, unknown>>): Promise<string> => {
     const path = `/api/v1/namespaces/${namespace}/pods/debugged/ephemeralcontainers`;
     const current = await get<Pod>("pod", "debugged", namespace);
     const present = (current?.spec["ephemeralContainers"] ?? []) as object[]; // a pod's
