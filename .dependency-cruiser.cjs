@@ -40,6 +40,7 @@ const homes = {
   fastify: "^src/operator/webhook/",
   undici: "^src/sidecar/upstream/",
   "prom-client": "^src/(sidecar/metrics\\.ts|operator/metrics\\.ts|base/)",
+  jose: "^src/sidecar/identity/",
   pino: "^src/base/log\\.ts",
   yaml: "^(src/resources/|src/cli/|src/operator/settings|cmd/generate)",
   zod: "^src/(api|config|inject|redis|operator)/",

@@ -10,7 +10,7 @@ import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
 import { chartFiles } from "./chart-files.ts";
 import { annotationsPage, operatorMetricsPage, operatorSettingsPage } from "./operator-reference.ts";
-import { errorsPage, limitsPage, metricsPage, settingsPage } from "./reference.ts";
+import { errorsPage, identityRefusalsPage, limitsPage, metricsPage, settingsPage } from "./reference.ts";
 
 /** A generated file, by its path from the root of the repository. */
 interface Generated {
@@ -31,6 +31,7 @@ const generated: readonly Generated[] = [
   { path: "docs/reference/conditions.md", render: conditionsPage },
   { path: "docs/reference/endpoints.md", render: endpointsPage },
   { path: "docs/reference/errors.md", render: errorsPage },
+  { path: "docs/reference/identity-refusals.md", render: identityRefusalsPage },
   { path: "docs/reference/limits.md", render: limitsPage },
   { path: "docs/reference/metrics.md", render: metricsPage },
   { path: "docs/reference/operator-metrics.md", render: operatorMetricsPage },

@@ -1,5 +1,9 @@
 /** Reference pages of the sidecar, from the tables that the code itself uses. */
 import { type ErrorRow, errorCatalogue, retryAfterMsMax } from "../src/sidecar/errors.ts";
+import { clockLeewayMs } from "../src/sidecar/identity/claims.ts";
+import { unknownKeyKeptMs } from "../src/sidecar/identity/pod-proof.ts";
+import { identityReasons } from "../src/sidecar/identity/reasons.ts";
+import { tokenBytesMax } from "../src/sidecar/identity/token.ts";
 import { jsonLimitsDefault } from "../src/sidecar/json/scan.ts";
 import { metricCatalogue } from "../src/sidecar/metrics.ts";
 import { pathCharsMax, queryCharsMax } from "../src/sidecar/openai/paths.ts";
@@ -93,6 +97,14 @@ const limitRows: readonly (readonly [string, number | string, string, string])[]
   ["JSON depthMax", jsonLimitsDefault.depthMax, "levels of nesting", "400 `invalid_json`"],
   ["JSON keysMax", jsonLimitsDefault.keysMax, "keys of a body", "400 `invalid_json`"],
   ["JSON valuesMax", jsonLimitsDefault.valuesMax, "values of a body", "400 `invalid_json`"],
+  ["tokenBytesMax", tokenBytesMax, "bytes of the pod's token", "403 `identity_refused`: `token_too_large`"],
+  ["clockLeewayMs", clockLeewayMs, "ms that clocks may differ when a token is judged", "403 `identity_refused`"],
+  [
+    "unknownKeyKeptMs",
+    unknownKeyKeptMs,
+    "ms that a verified identity is kept while the token's key is unknown",
+    "403 `identity_refused`: `key_unknown`",
+  ],
   ["outputGrantTokensMin", outputGrantTokensMin, "tokens of output below which a nearly spent quota refuses", "429"],
   [
     "retryAfterMsMax",
@@ -157,6 +169,20 @@ const limitRows: readonly (readonly [string, number | string, string, string])[]
     "503 `audit_unavailable`, or as `audit.onFailure` says",
   ],
 ];
+
+/** Every reason for which an identity is refused. */
+export const identityRefusalsPage = (): string => `# Codes of refused identities
+
+${note}
+
+With 403 \`identity_refused\`, in \`/status\`, in the route's condition \`Programmed\`, in the log, and as the label \`reason\` of
+\`sidegate_identity_refusals_total\`. See [identity](../identity.md).
+
+${table(
+  ["Code", "Meaning"],
+  Object.entries(identityReasons).map(([code, sentence]) => [`\`${code}\``, sentence]),
+)}
+`;
 
 /** Every limit of the request path. */
 export const limitsPage = (): string => `# Limits

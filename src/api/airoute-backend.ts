@@ -1,39 +1,18 @@
 /** Backends of a route: one upstream account or endpoint each, and how it is authenticated. */
 import { z } from "zod";
-import { entryName, objectName } from "./object.ts";
+import { credentialListRules, credentialSchema } from "./airoute-credential.ts";
+import { entryName } from "./object.ts";
 import { type CrossFieldRule, celMatches, matching, withRules } from "./rules.ts";
+import { endpointPattern, loopbackPattern } from "./url-patterns.ts";
 
 /** Where a backend of type OpenAI goes when it names no endpoint. */
 export const openaiEndpoint = "https://api.openai.com/v1";
 /** The version of an AzureOpenAI backend that names none: Azure's v1 surface. */
 export const azureApiVersion = "v1";
 
-const port = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
-/** Scheme, host, port, path: no user, no query, no fragment. */
-const endpointPattern = `^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:]+\\])${port}(/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?$`;
-const loopbackPattern = "^http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]{1,5})?(/.*)?$";
 const loopback = new RegExp(loopbackPattern);
-
-const headerValue = () =>
-  matching(z.string().min(1).max(256), "^[A-Za-z0-9_.:-]+$", "must be letters, digits and _ . : -");
-
-const credentialSchema = z.strictObject({
-  type: z.enum(["Secret"]).describe("How the backend is authenticated. Secret: a provider key from a Secret."),
-  secretRef: z
-    .strictObject({
-      name: objectName().describe(
-        'Secret in the route\'s namespace. It must carry the label `sidegate.dev/credential: "true"`.',
-      ),
-      key: matching(
-        z.string().min(1).max(253),
-        "^[A-Za-z0-9._-]+$",
-        "must be letters, digits and . _ -, as keys of Secrets are",
-      ).describe("Key in that Secret."),
-    })
-    .describe("Where the provider key stands."),
-  organization: headerValue().optional().describe("Sent as `OpenAI-Organization`. Not for AzureOpenAI."),
-  project: headerValue().optional().describe("Sent as `OpenAI-Project`. Not for AzureOpenAI."),
-});
+/** https, loopback, or absent. */
+const isGuarded = (url: string | undefined): boolean => !url?.startsWith("http://") || loopback.test(url);
 
 const shape = z.strictObject({
   name: entryName().describe("What `backendRefs`, headers and metrics call it; unique in the route."),
@@ -60,12 +39,10 @@ const shape = z.strictObject({
   )
     .optional()
     .describe("AzureOpenAI only. `v1` (the default) or a dated version, which uses deployment URLs."),
-  credentials: z
-    .array(credentialSchema)
-    .max(1)
+  credentials: withRules(z.array(credentialSchema).max(16), credentialListRules)
     .default([])
     .describe(
-      "How to authenticate. Required for OpenAI and AzureOpenAI; without one an OpenAICompatible backend is called without a key.",
+      "How to authenticate; with several, calls are shared among them by weight, and one that the provider refuses (401) or slows down (429) rests while the others serve. All must be of one account: what one has stored, the others must find. Required for OpenAI and AzureOpenAI; without one an OpenAICompatible backend is called without a key.",
     ),
 });
 
@@ -82,7 +59,7 @@ const rules: readonly CrossFieldRule<Backend>[] = [
     cel: `!has(self.endpoint) || !self.endpoint.startsWith('http://') || self.insecure || ${celMatches("self.endpoint", loopbackPattern)}`,
     message: "must be https; http is for loopback addresses, or needs insecure: true",
     path: "endpoint",
-    check: ({ endpoint, insecure }) => !endpoint?.startsWith("http://") || insecure || loopback.test(endpoint),
+    check: ({ endpoint, insecure }) => insecure || isGuarded(endpoint),
   },
   {
     cel: "self.type == 'AzureOpenAI' || !has(self.apiVersion)",
@@ -103,6 +80,61 @@ const rules: readonly CrossFieldRule<Backend>[] = [
     check: ({ type, credentials }) =>
       type !== "AzureOpenAI" ||
       credentials.every(({ organization, project }) => organization === undefined && project === undefined),
+  },
+  {
+    cel: "self.type != 'OpenAICompatible' || self.credentials.all(c, c.type == 'Secret')",
+    message: "must be of type Secret with OpenAICompatible; WorkloadIdentity is for OpenAI and AzureOpenAI",
+    path: "credentials",
+    check: ({ type, credentials }) =>
+      type !== "OpenAICompatible" || credentials.every((credential) => credential.type === "Secret"),
+  },
+  {
+    cel: "self.type != 'OpenAI' || self.credentials.all(c, !has(c.workloadIdentity) || (has(c.workloadIdentity.identityProviderID) && has(c.workloadIdentity.serviceAccountID) && !has(c.workloadIdentity.tenantID) && !has(c.workloadIdentity.authority) && !has(c.workloadIdentity.scope)))",
+    message:
+      "must have identityProviderID and serviceAccountID in workloadIdentity with OpenAI, and neither tenantID, authority nor scope, which are AzureOpenAI's",
+    path: "credentials",
+    check: ({ type, credentials }) =>
+      type !== "OpenAI" ||
+      credentials.every(
+        ({ workloadIdentity: identity }) =>
+          !identity ||
+          (identity.identityProviderID !== undefined &&
+            identity.serviceAccountID !== undefined &&
+            identity.tenantID === undefined &&
+            identity.authority === undefined &&
+            identity.scope === undefined),
+      ),
+  },
+  {
+    cel: "self.type != 'AzureOpenAI' || self.credentials.all(c, !has(c.workloadIdentity) || (has(c.workloadIdentity.tenantID) && has(c.workloadIdentity.clientID) && !has(c.workloadIdentity.identityProviderID) && !has(c.workloadIdentity.serviceAccountID) && !has(c.workloadIdentity.tokenURL)))",
+    message:
+      "must have tenantID and clientID in workloadIdentity with AzureOpenAI, and neither identityProviderID, serviceAccountID nor tokenURL, which are OpenAI's",
+    path: "credentials",
+    check: ({ type, credentials }) =>
+      type !== "AzureOpenAI" ||
+      credentials.every(
+        ({ workloadIdentity: identity }) =>
+          !identity ||
+          (identity.tenantID !== undefined &&
+            identity.clientID !== undefined &&
+            identity.identityProviderID === undefined &&
+            identity.serviceAccountID === undefined &&
+            identity.tokenURL === undefined),
+      ),
+  },
+  {
+    cel: `self.insecure || self.credentials.all(c, !has(c.workloadIdentity) || !has(c.workloadIdentity.tokenURL) || !c.workloadIdentity.tokenURL.startsWith('http://') || ${celMatches("c.workloadIdentity.tokenURL", loopbackPattern)})`,
+    message: "must have an https tokenURL; http is for loopback addresses, or needs insecure: true",
+    path: "credentials",
+    check: ({ insecure, credentials }) =>
+      insecure || credentials.every(({ workloadIdentity }) => isGuarded(workloadIdentity?.tokenURL)),
+  },
+  {
+    cel: `self.insecure || self.credentials.all(c, !has(c.workloadIdentity) || !has(c.workloadIdentity.authority) || !c.workloadIdentity.authority.startsWith('http://') || ${celMatches("c.workloadIdentity.authority", loopbackPattern)})`,
+    message: "must have an https authority; http is for loopback addresses, or needs insecure: true",
+    path: "credentials",
+    check: ({ insecure, credentials }) =>
+      insecure || credentials.every(({ workloadIdentity }) => isGuarded(workloadIdentity?.authority)),
   },
 ];
 

@@ -1,4 +1,5 @@
 /** Cases of AIRoute's schema. */
+import { airouteCredentialRows } from "./airoute-credential.rows.ts";
 import { bad, good, type SchemaRow } from "./rows.ts";
 
 /** A spec that is right, with one of each. */
@@ -181,18 +182,6 @@ export const airouteRows: readonly SchemaRow[] = [
     "backends.2.credentials": [{ type: "Secret", secretRef: { name: "x", key: "k" } }],
   }),
   bad(
-    "two credentials are too many",
-    { "backends.0.credentials": [...(backend?.credentials ?? []), ...(backend?.credentials ?? [])] },
-    "backends[0].credentials",
-    "at most 1 entry",
-  ),
-  bad(
-    "a credential knows no WorkloadIdentity",
-    { "backends.0.credentials.0.type": "WorkloadIdentity" },
-    "backends[0].credentials[0].type",
-    "must be Secret",
-  ),
-  bad(
     "a credential names its key",
     { "backends.0.credentials.0.secretRef.key": undefined },
     "backends[0].credentials[0].secretRef.key",
@@ -214,6 +203,7 @@ export const airouteRows: readonly SchemaRow[] = [
     "backends[1].credentials",
     "neither organization nor project",
   ),
+  ...airouteCredentialRows,
 
   bad("a price is a string", { "models.0.pricing.inputPerMTok": 2.5 }, "models[0].pricing.inputPerMTok", "in quotes"),
   bad(

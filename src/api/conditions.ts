@@ -19,6 +19,8 @@ export const conditionReasons = {
     UnsupportedValue: "A value is well formed, but cannot be used here, such as a time zone that nobody knows.",
     QuotaNotEnforceable:
       "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
+    AudienceNotProjected:
+      "A credential needs a token that pods do not get; its audience is to be added to injection.tokenAudiences of the chart.",
     ConfigTooLarge: "The compiled config does not fit into a Secret; the last one that did stays in force.",
   },
   ResolvedRefs: {
@@ -39,6 +41,8 @@ export const conditionReasons = {
     HeartbeatMissing: "Live sidecars do not report.",
     QuotaStoreUnavailable: "Redis is away, so nobody can report.",
     ConfigRefused: "A live sidecar refused the config and keeps the last good one; the message says why.",
+    IdentityRefused:
+      "A live sidecar refuses every request, because its pod's token does not prove who it is; the message says why.",
     NotInForce: "Nothing runs it, because it is not accepted; the condition Accepted says why.",
   },
 } as const;

@@ -1,43 +1,47 @@
 /** From a backend as users write it to a backend as a sidecar calls it. */
 import { azureApiVersion, type BackendSpec, openaiEndpoint } from "../api/airoute-backend.ts";
 import type { ConditionReason } from "../api/conditions.ts";
-import type { SecretResource } from "../api/secret.ts";
 import type { BackendConfig } from "../config/contract.ts";
-import { resolveCredential } from "./credential.ts";
+import type { CredentialConfig } from "../config/credential.ts";
+import { type CredentialInput, resolveCredential } from "./credential.ts";
 
-/** Why a backend cannot be used; `path` is below the backend. */
+/** What stands against a backend or one of its credentials; `path` is below the backend. */
 export interface BackendFault {
-  readonly type: "ResolvedRefs";
+  readonly type: "Accepted" | "ResolvedRefs";
   readonly reason: ConditionReason;
   readonly message: string;
   readonly path: readonly (string | number)[];
   readonly isPending: boolean;
 }
 
-/** A backend is whole or it is not used: a backend without its credential would only fail at the provider. */
+/**
+ * A backend with every credential that can be used; one that cannot takes no other with it. Without any that may be chosen the
+ * backend is left out: it would only fail at the provider, or go there unauthenticated.
+ */
 export const compileBackend = (
   backend: BackendSpec,
-  input: { readonly namespace: string; readonly secrets: readonly SecretResource[] },
-): BackendConfig | BackendFault => {
+  input: CredentialInput,
+): { readonly backend?: BackendConfig; readonly faults: readonly BackendFault[] } => {
   const endpoint = normalEndpoint(backend.endpoint ?? openaiEndpoint);
   if (endpoint === undefined) {
     const message = `backend ${backend.name}: ${backend.endpoint} is not a URL that can be called`;
-    return { type: "ResolvedRefs", reason: "BackendInvalid", message, path: ["endpoint"], isPending: false };
+    const fault = { reason: "BackendInvalid", message, path: ["endpoint"], isPending: false } as const;
+    return { faults: [{ type: "ResolvedRefs", ...fault }] };
   }
   const { name, type } = backend;
+  const credentials: CredentialConfig[] = [];
+  const faults: BackendFault[] = [];
+  backend.credentials.forEach((spec, index) => {
+    const resolved = resolveCredential(spec, { type, endpoint }, input);
+    if ("credential" in resolved) credentials.push(resolved.credential);
+    else {
+      const { message, path } = resolved;
+      faults.push({ ...resolved, message: `backend ${name}: ${message}`, path: ["credentials", index, ...path] });
+    }
+  });
+  if (backend.credentials.length > 0 && !credentials.some(({ weight }) => weight > 0)) return { faults };
   const apiVersion = type === "AzureOpenAI" ? { apiVersion: backend.apiVersion ?? azureApiVersion } : {};
-  const [spec] = backend.credentials;
-  if (!spec) return { name, type, endpoint, ...apiVersion, credentials: [] };
-  const resolved = resolveCredential(spec, { ...input, endpoint });
-  if ("credential" in resolved) return { name, type, endpoint, ...apiVersion, credentials: [resolved.credential] };
-  const { reason, message, member, isPending } = resolved;
-  return {
-    type: "ResolvedRefs",
-    reason,
-    message: `backend ${name}: ${message}`,
-    path: ["credentials", 0, "secretRef", member],
-    isPending,
-  };
+  return { backend: { name, type, endpoint, ...apiVersion, credentials }, faults };
 };
 
 /** Host in lower case, no default port, no slash at the end; undefined for what the URL standard refuses. */

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { identityOf, newSigner } from "../../test/fixtures/pod-tokens.ts";
 import { encodeConfig } from "../config/codec.ts";
 import type { SourceFile } from "../resources/document.ts";
 import { readResources } from "../resources/read.ts";
@@ -102,4 +103,43 @@ test("a credential stands in the config alone, never in a finding or a condition
   expect(JSON.stringify(rest)).not.toContain("sk-secret-value");
   expect(JSON.stringify(config)).not.toContain("sk-secret-value");
   expect(JSON.stringify(compile(input).config)).toContain("sk-secret-value");
+});
+
+test("how pods prove who they are stands in every config, with a route or without", () => {
+  const podIdentity = identityOf(newSigner());
+  const input = { ...inputOf(manifest()), podIdentity };
+  expect(compile(input).config.podIdentity).toEqual(podIdentity);
+  expect(compile({ ...input, routes: [] }).config).toMatchObject({ podIdentity, noRouteReason: expect.any(String) });
+});
+
+describe("audiences of the pods' tokens", () => {
+  const keyless = (more = ""): SourceFile => ({
+    path: "case.yaml",
+    text: manifest().text.replace(
+      "{type: Secret, secretRef: {name: openai, key: key}}",
+      `{type: WorkloadIdentity, workloadIdentity: {identityProviderID: i, serviceAccountID: s}}${more}`,
+    ),
+  });
+  const compiled = (file: SourceFile, tokenAudiences?: readonly string[]) => {
+    const { config, routes } = compile({ ...inputOf(file), tokenAudiences });
+    const [accepted] = routes[0]?.conditions ?? [];
+    const types = config.route?.backends.map(({ credentials }) => credentials.map(({ type }) => type));
+    return { accepted: `${accepted?.status}/${accepted?.reason}`, message: accepted?.message, types };
+  };
+
+  test("are not judged where they are not known", () => {
+    expect(compiled(keyless())).toMatchObject({ accepted: "True/Accepted", types: [["WorkloadIdentity"]] });
+  });
+
+  test("must hold what a credential needs", () => {
+    expect(compiled(keyless(), ["https://api.openai.com/v1"])).toMatchObject({ accepted: "True/Accepted" });
+    const missed = compiled(keyless(), ["sidegate"]);
+    expect(missed).toMatchObject({ accepted: "False/AudienceNotProjected", types: [] });
+    expect(missed.message).toContain("injection.tokenAudiences");
+  });
+
+  test("that lack one take no other credential with it", () => {
+    const both = keyless(", {type: Secret, secretRef: {name: openai, key: key}}");
+    expect(compiled(both, ["sidegate"])).toMatchObject({ accepted: "False/AudienceNotProjected", types: [["Secret"]] });
+  });
 });

@@ -6,6 +6,7 @@ import type { AIQuota } from "../api/aiquota.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import type { SecretResource } from "../api/secret.ts";
 import { contractVersion, type QuotaConfig, type RouteConfig, type SidecarConfig } from "../config/contract.ts";
+import type { PodIdentityConfig } from "../config/pod-identity.ts";
 import { idleLimits } from "./idle-limits.ts";
 import { conditionOf, type Finding, type QuotaOutcome, type RouteOutcome } from "./outcome.ts";
 import { compileQuota, quotaScope } from "./quota.ts";
@@ -24,6 +25,10 @@ export interface CompileInput {
   readonly secrets: readonly SecretResource[];
   /** Keys for what the namespace stores, newest first; `secret` is 32 bytes in base64. At least one. */
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
+  /** Audiences that injected pods get tokens for; absent: not known here, so no credential is refused for its audience. */
+  readonly tokenAudiences?: readonly string[] | undefined;
+  /** How pods prove who they are; absent (files on one machine, tests): they cannot. */
+  readonly podIdentity?: PodIdentityConfig | undefined;
 }
 
 /** A config, and what is to be said about the resources. */
@@ -41,12 +46,12 @@ export interface CompileResult {
 export const compile = (input: CompileInput): CompileResult => {
   const { namespace, serviceAccount } = input;
   const [winner, ...losers] = candidates(input);
-  const compiled = winner && compileRoute(winner, input.secrets);
+  const compiled = winner && compileRoute(winner, input);
   const judged = judgeQuotas(input, compiled?.route);
   const findings = [
     ...(compiled?.findings ?? []),
     ...(winner ? losers.map((loser) => conflict(loser, winner, input)) : []),
-    ...losers.flatMap((loser) => compileRoute(loser, input.secrets).findings),
+    ...losers.flatMap((loser) => compileRoute(loser, input).findings),
     ...(winner ? judged.blocks.map((message) => notEnforceable(winner, message)) : []),
     ...judged.findings,
   ];
@@ -54,9 +59,14 @@ export const compile = (input: CompileInput): CompileResult => {
   const config: SidecarConfig = {
     contractVersion,
     subject: { namespace, serviceAccount },
+    ...(input.podIdentity && { podIdentity: input.podIdentity }),
     ...(compiled && !isBlocked
       ? { route: compiled.route, quotas: [...judged.quotas] }
-      : { noRouteReason: noRouteReason(input, judged.blocks), quotas: [] }),
+      : {
+          noRouteReason: noRouteReason(input, judged.blocks),
+          ...(isNotParent(input) && { isNotParent: true as const }),
+          quotas: [],
+        }),
     keys: input.keys.map(({ id, secret }) => ({ id, secret })),
   };
   const routes = [winner, ...losers].flatMap((route) => (route ? [routeOutcome(route, findings)] : []));
@@ -85,6 +95,16 @@ const quotasOf = ({ namespace, quotas }: CompileInput): readonly AIQuota[] =>
   quotas
     .filter(({ metadata }) => metadata.namespace === namespace)
     .sort((a, b) => compareText(a.metadata.name, b.metadata.name));
+
+/** There are routes, or the one that was picked, and they name other service accounts only: this workload may not, whereas without any route nobody may yet. */
+const isNotParent = ({ namespace, serviceAccount, routePick, routes }: CompileInput): boolean => {
+  const eligible = routes.filter(
+    ({ metadata }) => metadata.namespace === namespace && (routePick === undefined || metadata.name === routePick),
+  );
+  return (
+    eligible.length > 0 && eligible.every(({ spec }) => spec.parentRefs.every(({ name }) => name !== serviceAccount))
+  );
+};
 
 const noRouteReason = ({ namespace, serviceAccount, routePick }: CompileInput, blocks: readonly string[]): string => {
   if (blocks.length > 0) return blocks.join("; ").slice(0, 1000);

@@ -1,65 +1,123 @@
-/** From a credential's reference to the value that a sidecar sends. */
+/** From a credential as users write it to what a sidecar sends, or exchanges for what it sends. */
 import type { BackendSpec } from "../api/airoute-backend.ts";
+import {
+  type CredentialSpec,
+  entraAudience,
+  entraAuthority,
+  entraScope,
+  openaiAudience,
+  openaiTokenUrl,
+} from "../api/airoute-credential.ts";
 import type { ConditionReason } from "../api/conditions.ts";
 import { credentialLabel, hostsAnnotation, type SecretResource } from "../api/secret.ts";
-import type { CredentialConfig } from "../config/contract.ts";
+import type { CredentialConfig } from "../config/credential.ts";
 
 /** Characters of a provider key. */
 const valueLengthMax = 8192;
 
-/** Either the credential, or why it cannot be used. `member` is the field of `secretRef` at fault. */
-export type ResolvedCredential =
-  | { readonly credential: CredentialConfig }
-  | {
-      readonly reason: ConditionReason;
-      readonly message: string;
-      readonly member: "name" | "key";
-      readonly isPending: boolean;
-    };
+/** Either the credential, or why it cannot be used. `path` is below the credential. */
+export type ResolvedCredential = { readonly credential: CredentialConfig } | CredentialFault;
 
-/** Resolves one credential in `namespace` for an endpoint. White space around the value is dropped: `echo KEY | base64` adds a line end. */
+/** Why a credential cannot be used. */
+export interface CredentialFault {
+  readonly type: "Accepted" | "ResolvedRefs";
+  readonly reason: ConditionReason;
+  readonly message: string;
+  readonly path: readonly string[];
+  readonly isPending: boolean;
+}
+
+/** What credentials are resolved with. */
+export interface CredentialInput {
+  readonly namespace: string;
+  readonly secrets: readonly SecretResource[];
+  /** Audiences that pods get tokens for; absent: not known here, so none is missed. */
+  readonly tokenAudiences?: readonly string[] | undefined;
+}
+
+type Target = Pick<BackendSpec, "type"> & { readonly endpoint: string };
+
+/** Resolves one credential for a backend. Never throws on what users wrote. */
 export const resolveCredential = (
-  credential: BackendSpec["credentials"][number],
-  input: { readonly namespace: string; readonly endpoint: string; readonly secrets: readonly SecretResource[] },
+  credential: CredentialSpec,
+  target: Target,
+  input: CredentialInput,
 ): ResolvedCredential => {
-  const { name, key } = credential.secretRef;
-  const secret = input.secrets.find((candidate) => candidate.namespace === input.namespace && candidate.name === name);
+  const { secretRef, workloadIdentity, organization, project, weight } = credential;
+  const shared = { ...(organization && { organization }), ...(project && { project }), weight };
+  if (secretRef) return resolveKey(secretRef, { ...input, ...target, shared });
+  return workloadIdentity
+    ? resolveIdentity(workloadIdentity, { ...input, ...target, shared })
+    : unresolved("SecretNotFound", "it names neither a Secret nor an identity", []); // the schema lets none through
+};
+
+type Shared = Pick<CredentialConfig, "organization" | "project" | "weight">;
+type Resolving = CredentialInput & Target & { readonly shared: Shared };
+
+const unresolved = (reason: ConditionReason, message: string, path: readonly string[]): CredentialFault => ({
+  type: "ResolvedRefs",
+  reason,
+  message,
+  path,
+  isPending: false,
+});
+
+/** White space around the value is dropped: `echo KEY | base64` adds a line end. */
+const resolveKey = (
+  { name, key }: NonNullable<CredentialSpec["secretRef"]>,
+  { namespace, secrets, endpoint, shared }: Resolving,
+): ResolvedCredential => {
+  const toName = ["secretRef", "name"];
+  const toKey = ["secretRef", "key"];
+  const secret = secrets.find((candidate) => candidate.namespace === namespace && candidate.name === name);
   if (!secret) {
-    return {
-      reason: "SecretNotFound",
-      message: `Secret ${name} does not exist in namespace ${input.namespace}`,
-      member: "name",
-      isPending: true,
-    };
+    const message = `Secret ${name} does not exist in namespace ${namespace}`;
+    return { ...unresolved("SecretNotFound", message, toName), isPending: true };
   }
   if (secret.labels[credentialLabel] !== "true") {
     const message = `Secret ${name} may not be used: it lacks the label ${credentialLabel}: "true"`;
-    return { reason: "SecretNotPermitted", message, member: "name", isPending: false };
+    return unresolved("SecretNotPermitted", message, toName);
   }
   const hosts = secret.annotations[hostsAnnotation];
-  if (hosts !== undefined && !hostAllowed(new URL(input.endpoint).host, hosts)) {
-    const message = `Secret ${name} may not be sent to ${new URL(input.endpoint).host}: its annotation ${hostsAnnotation} allows ${hosts.slice(0, 256)}`;
-    return { reason: "SecretNotPermitted", message, member: "name", isPending: false };
+  if (hosts !== undefined && !hostAllowed(new URL(endpoint).host, hosts)) {
+    const message = `Secret ${name} may not be sent to ${new URL(endpoint).host}: its annotation ${hostsAnnotation} allows ${hosts.slice(0, 256)}`;
+    return unresolved("SecretNotPermitted", message, toName);
   }
   const value = secret.values.get(key)?.reveal().trim();
-  if (value === undefined)
-    return { reason: "SecretKeyMissing", message: `Secret ${name} has no key ${key}`, member: "key", isPending: false };
+  if (value === undefined) return unresolved("SecretKeyMissing", `Secret ${name} has no key ${key}`, toKey);
   if (!isHeaderValue(value)) {
     const message = `key ${key} of Secret ${name} must hold 1 to ${valueLengthMax} visible ASCII characters`;
-    return { reason: "SecretInvalid", message, member: "key", isPending: false };
+    return unresolved("SecretInvalid", message, toKey);
   }
-  const { type, organization, project } = credential;
+  return { credential: { type: "Secret", name: `${namespace}/${name}/${key}`, value, ...shared } };
+};
+
+/** Everything that an exchange needs; a pod without a token of the audience could not make it. */
+const resolveIdentity = (
+  identity: NonNullable<CredentialSpec["workloadIdentity"]>,
+  { type, tokenAudiences, shared }: Resolving,
+): ResolvedCredential => {
+  const { tenantID = "", clientID, identityProviderID = "", serviceAccountID = "" } = identity;
+  const isAzure = type === "AzureOpenAI";
+  const audience = identity.audience ?? (isAzure ? entraAudience : openaiAudience);
+  if (tokenAudiences && !tokenAudiences.includes(audience)) {
+    const message = `pods get no token for audience ${audience}: add it to injection.tokenAudiences of the chart`;
+    return { ...unresolved("AudienceNotProjected", message, ["workloadIdentity"]), type: "Accepted", isPending: true };
+  }
+  const tokenURL = isAzure ? entraTokenUrl(identity.authority, tenantID) : (identity.tokenURL ?? openaiTokenUrl);
+  if (!URL.canParse(tokenURL))
+    return unresolved("BackendInvalid", `${tokenURL} is not a URL that can be called`, ["workloadIdentity"]);
+  const name = isAzure ? `${tenantID}/${clientID ?? ""}` : `${identityProviderID}/${serviceAccountID}`;
+  const exchange = isAzure
+    ? ({ type: "Entra", clientID: clientID ?? "", scope: identity.scope ?? entraScope } as const)
+    : ({ type: "OpenAI", identityProviderID, serviceAccountID, ...(clientID && { clientID }) } as const);
   return {
-    credential: {
-      type,
-      name: `${input.namespace}/${name}/${key}`,
-      value,
-      ...(organization && { organization }),
-      ...(project && { project }),
-      weight: 1,
-    },
+    credential: { type: "WorkloadIdentity", name: name.slice(0, 253), audience, tokenURL, exchange, ...shared },
   };
 };
+
+const entraTokenUrl = (authority = entraAuthority, tenant: string): string =>
+  `${authority.endsWith("/") ? authority.slice(0, -1) : authority}/${tenant}/oauth2/v2.0/token`;
 
 /** `host` is as URL.host has it: with the port where that is not the scheme's own. */
 const hostAllowed = (host: string, list: string): boolean =>

@@ -1,10 +1,10 @@
 /** From an AIRoute to the route of a sidecar config, with everything that stands against it. */
 import type { AIRoute } from "../api/airoute.ts";
-import type { SecretResource } from "../api/secret.ts";
 import { canonicalJson } from "../config/canonical.ts";
 import { digestOf } from "../config/codec.ts";
 import type { BackendConfig, RouteConfig } from "../config/contract.ts";
 import { compileBackend } from "./backend.ts";
+import type { CredentialInput } from "./credential.ts";
 import { compileModels } from "./model-table.ts";
 import type { Finding } from "./outcome.ts";
 import { compileRule } from "./rule.ts";
@@ -15,7 +15,7 @@ const policyDigits = 12;
 /** Never throws: what cannot be used is left out and stands in the findings. A rule without any usable backend stays and refuses. */
 export const compileRoute = (
   route: AIRoute,
-  secrets: readonly SecretResource[],
+  input: Omit<CredentialInput, "namespace">,
 ): { readonly route: RouteConfig; readonly findings: readonly Finding[] } => {
   const { namespace, name } = route.metadata;
   const findings: Finding[] = [];
@@ -24,9 +24,13 @@ export const compileRoute = (
 
   const usable = new Map<string, BackendConfig>();
   route.spec.backends.forEach((backend, index) => {
-    const compiled = compileBackend(backend, { namespace, secrets });
-    if ("endpoint" in compiled) usable.set(backend.name, compiled);
-    else find({ ...compiled, path: ["spec", "backends", index, ...compiled.path] });
+    const compiled = compileBackend(backend, {
+      namespace,
+      secrets: input.secrets,
+      tokenAudiences: input.tokenAudiences,
+    });
+    if (compiled.backend) usable.set(backend.name, compiled.backend);
+    for (const fault of compiled.faults) find({ ...fault, path: ["spec", "backends", index, ...fault.path] });
   });
 
   const declared = new Set(route.spec.backends.map((backend) => backend.name));

@@ -1,15 +1,16 @@
 /**
- * The contract's version 1, which differs from version 2 in one place: a backend has one credential, not a list. It is kept for
- * sidecars of pods that were injected by the release before, for as long as they live.
+ * The contract's version 1: a backend has one credential, a key, not a list, and nothing is said of the pod's identity. It is kept for
+ * sidecars of pods that were injected by the release before, for as long as they live: they verify no token.
  */
 import * as z from "zod";
-import { backendSchema, credentialSchema, routeSchema, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
+import { backendSchema, routeSchema, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
+import { type CredentialConfig, type SecretCredentialConfig, secretCredentialSchema } from "./credential.ts";
 
-const credentialSchemaV1 = credentialSchema.omit({ weight: true });
+const credentialSchemaV1 = secretCredentialSchema.omit({ weight: true });
 const backendSchemaV1 = backendSchema.omit({ credentials: true }).extend({ credential: credentialSchemaV1.optional() });
 
 /** A config of version 1. */
-export const sidecarConfigSchemaV1 = sidecarConfigSchema.extend({
+export const sidecarConfigSchemaV1 = sidecarConfigSchema.omit({ podIdentity: true, isNotParent: true }).extend({
   contractVersion: z.literal(1),
   route: routeSchema.extend({ backends: z.array(backendSchemaV1) }).optional(),
 });
@@ -27,15 +28,29 @@ export const fromVersion1 = (config: SidecarConfigV1): SidecarConfig => {
   return { ...rest, contractVersion: 2, route: { ...route, backends } };
 };
 
-/** The current config in version 1: of several credentials its sidecars get the one with the greatest weight, the first of equals. */
+/**
+ * The current config in version 1: of several credentials its sidecars get the key with the greatest weight, the first of equals,
+ * and a backend that has no key is left out, as they exchange no tokens: a rule that has no other refuses its calls;
+ * a pod that is no parent of the route it picked has no route there, either.
+ */
 export const toVersion1 = (config: SidecarConfig): SidecarConfigV1 => {
-  const { route, ...rest } = config;
+  const { route, podIdentity: _, isNotParent: __, ...rest } = config;
   if (!route) return { ...rest, contractVersion: 1 };
-  const backends = route.backends.map(({ credentials, ...backend }) => {
-    const [first] = credentials.toSorted((a, b) => b.weight - a.weight);
-    if (!first) return backend;
-    const { weight: _, ...credential } = first;
-    return { ...backend, credential };
+  const backends = route.backends.flatMap(({ credentials, ...backend }) => {
+    if (credentials.length === 0) return [backend];
+    const [first] = credentials.filter(isKey).toSorted((a, b) => b.weight - a.weight);
+    if (!first) return []; // without one of its credentials the backend would be called unauthenticated
+    const { weight: ___, ...credential } = first;
+    return [{ ...backend, credential }];
   });
-  return { ...rest, contractVersion: 1, route: { ...route, backends } };
+  const left = new Set(backends.map(({ name }) => name));
+  const rules = route.rules.map((rule) => ({
+    ...rule,
+    backendRefs: rule.backendRefs.filter((ref) => left.has(ref.name)),
+  }));
+  return { ...rest, contractVersion: 1, route: { ...route, backends, rules } };
 };
+
+/** What those sidecars can send: a key that may be chosen. */
+const isKey = (credential: CredentialConfig): credential is SecretCredentialConfig =>
+  credential.type === "Secret" && credential.weight > 0;

@@ -6,6 +6,8 @@
  */
 import * as z from "zod";
 import { endpointNames } from "../openai/endpoints.ts";
+import { credentialSchema } from "./credential.ts";
+import { podIdentitySchema } from "./pod-identity.ts";
 
 /** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
 export const contractVersion = 2;
@@ -13,18 +15,6 @@ export const contractVersion = 2;
 const name = z.string().min(1).max(253);
 const milliseconds = z.int().min(1).max(86_400_000);
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-
-/** How a backend is authenticated. `value` is the provider key itself: the whole config is a Secret. */
-export const credentialSchema = z.strictObject({
-  type: z.literal("Secret"),
-  /** What logs and metrics call it: `NAMESPACE/SECRET/KEY`. */
-  name,
-  value: z.string().min(1).max(8192),
-  organization: z.string().max(256).optional(),
-  project: z.string().max(256).optional(),
-  /** Share among the credentials of a backend; 0: never chosen. */
-  weight: z.int().min(0).max(1_000_000),
-});
 
 /** One upstream account or endpoint. */
 export const backendSchema = z.strictObject({
@@ -186,10 +176,14 @@ export const sidecarConfigSchema = z.strictObject({
   contractVersion: z.literal(contractVersion),
   /** The workload this config is for. */
   subject: z.strictObject({ namespace: name, serviceAccount: name }),
+  /** How the workload proves who it is. Absent: nothing can be proven, so a sidecar that was given a token refuses everything. */
+  podIdentity: podIdentitySchema.optional(),
   /** Absent: no route applies, everything is refused with `no_route`. */
   route: routeSchema.optional(),
   /** Without a route: why, in one sentence; part of the `no_route` error. */
   noRouteReason: z.string().max(1024).optional(),
+  /** Without a route: those that there are name other service accounts, which is refused as the identity is (403). */
+  isNotParent: z.literal(true).optional(),
   quotas: z.array(quotaSchema),
   /** Keys for what this namespace stores (cached answers), newest first. `secret`: 32 bytes in base64. */
   keys: z.array(z.strictObject({ id: z.string().min(1).max(32), secret: z.string().length(44) })).min(1),
@@ -201,8 +195,6 @@ export type SidecarConfig = z.infer<typeof sidecarConfigSchema>;
 export type RouteConfig = NonNullable<SidecarConfig["route"]>;
 /** A rule, decoded. */
 export type RuleConfig = z.infer<typeof ruleSchema>;
-/** A credential, decoded. */
-export type CredentialConfig = z.infer<typeof credentialSchema>;
 /** A backend, decoded. */
 export type BackendConfig = z.infer<typeof backendSchema>;
 /** Figures of a model, decoded. */

@@ -10,6 +10,7 @@ import type { Behaviour } from "./knobs.ts";
 import type { Match } from "./router.ts";
 import { Router, unknownUrl } from "./router.ts";
 import { ProviderState } from "./state.ts";
+import { type FederationOptions, TokenEndpoints } from "./token-endpoints.ts";
 
 /** Creation time of the first answer; each later request is a second younger. */
 const epochSeconds = 1_767_225_600;
@@ -32,13 +33,24 @@ export class Answering {
   readonly #router = new Router(endpoints);
   readonly #state: ProviderState;
   readonly #newId: (prefix: string) => string;
-  readonly #keys: ReadonlySet<string> | undefined;
+  readonly tokens: TokenEndpoints;
+  #keys: ReadonlySet<string> | undefined;
   #ordinal = 0;
 
-  constructor(options: { seed: number; keys?: readonly string[] | undefined }) {
+  constructor(options: {
+    seed: number;
+    keys?: readonly string[] | undefined;
+    federation?: FederationOptions | undefined;
+  }) {
+    this.tokens = new TokenEndpoints(options.federation);
     this.#state = new ProviderState(options.seed);
     this.#newId = idSource(options.seed);
     this.#keys = options.keys === undefined ? undefined : new Set(options.keys);
+  }
+
+  /** Accepts these keys from now on, beside tokens that were exchanged. */
+  acceptKeys(keys: readonly string[]): void {
+    this.#keys = new Set(keys);
   }
 
   /** Answers a request. A fault of the request becomes a reply; other errors are thrown. */
@@ -55,15 +67,27 @@ export class Answering {
   }
 
   #answerTo(call: Call, { url, target, parsed }: Arrived): { call: Call; reply: Reply } {
+    if (TokenEndpoints.owns(url)) {
+      const { method, headers, body, behaviour } = call;
+      const contentType = headers["content-type"] ?? "";
+      return { call, reply: this.tokens.answer({ method, url, contentType, body, behaviour }) };
+    }
     if (target === undefined) throw unknownUrl(call.method, url.split("?", 1)[0] ?? url);
     const asked = askedFailure(call);
     if (asked !== undefined) return { call, reply: asked };
-    checkKey(call.headers, call.dialect, this.#keys);
+    checkKey(call.headers, call.dialect, (key) => this.#accepts(key, call));
     checkAzure(call, target.isDated);
     const { handler, params } = this.#find(call, url);
     if (parsed instanceof ApiFault) throw parsed;
     const routed: Call = { ...call, params };
     return { call: routed, reply: handler(routed) };
+  }
+
+  /** Azure takes tokens as bearer only: `api-key` is for keys. */
+  #accepts(key: string, { dialect, headers }: Call): boolean {
+    const asToken = this.tokens.judge(key, dialect);
+    if (asToken !== undefined) return asToken && headers["api-key"] === undefined;
+    return this.#keys === undefined ? key !== "bad-key" : this.#keys.has(key);
   }
 
   #find(call: Call, url: string): Match {

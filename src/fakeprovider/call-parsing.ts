@@ -52,17 +52,21 @@ const noKeySentence =
 const shownKey = (key: string): string =>
   key.length <= 12 ? key : `${key.slice(0, 8)}${"*".repeat(8)}${key.slice(-4)}`;
 
-/** Checks the key as the dialect sends it. `keys` absent accepts any but `bad-key`. @throws ApiFault 401 */
+/** The key of a request as its dialect sends it; absent: it has none. */
+export function keyIn(headers: Readonly<Record<string, string>>, dialect: Dialect): string | undefined {
+  const bearer = /^bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? "")?.[1];
+  return (dialect === "azure" ? headers["api-key"] : undefined) ?? bearer;
+}
+
+/** Checks the key of a request. @throws ApiFault 401 */
 export function checkKey(
   headers: Readonly<Record<string, string>>,
   dialect: Dialect,
-  keys?: ReadonlySet<string>,
+  accepts: (key: string) => boolean,
 ): void {
-  const bearer = /^bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? "")?.[1];
-  const key = (dialect === "azure" ? headers["api-key"] : undefined) ?? bearer;
+  const key = keyIn(headers, dialect);
   if (key === undefined || key === "") throw unauthenticated(noKeySentence, null, azureRefusal, dialect);
-  const isAccepted = keys === undefined ? key !== "bad-key" : keys.has(key);
-  if (isAccepted) return;
+  if (accepts(key)) return;
   const sentence =
     `Incorrect API key provided: ${shownKey(key)}. You can find your API key at ` +
     "https://platform.openai.com/account/api-keys.";

@@ -64,6 +64,8 @@ export const knobs = {
   badutf8: flag("A byte 0xff inside the second event (or the body)"),
   badjson: flag("The second event's JSON (or the body's) is cut"),
   nul: flag("A NUL byte inside the second event (or the body)"),
+  // Token endpoints.
+  expires: integer("`expires_in` of an exchanged token, in seconds; 0 leaves it out", "3600"),
   // What the model says.
   answer: text("The answer's text", "8 made-up words"),
   tokens: integer("Output tokens: the answer is that many words", "8"),

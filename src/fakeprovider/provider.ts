@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { Answering } from "./answering.ts";
 import { askedInBody, BehaviourSource } from "./behaviour-source.ts";
 import type { ParsedBody, Target } from "./call-parsing.ts";
-import { parsedBody, targetOf } from "./call-parsing.ts";
+import { keyIn, parsedBody, targetOf } from "./call-parsing.ts";
 import { answerControl, controlPrefix } from "./control.ts";
 import { deliver } from "./delivery.ts";
 import { ApiFault } from "./failures.ts";
@@ -12,6 +12,7 @@ import type { Behaviour } from "./knobs.ts";
 import { BehaviourFault, behaviourFrom } from "./knobs.ts";
 import type { OpenRecord, RecordedRequest } from "./recorder.ts";
 import { Recorder } from "./recorder.ts";
+import { type FederationOptions, TokenEndpoints } from "./token-endpoints.ts";
 import { Wire } from "./wire.ts";
 
 /** Largest request body read; a longer one ends its connection. */
@@ -34,6 +35,14 @@ export interface FakeProvider {
   reset(): void;
   /** The next requests take these behaviours (objects, or text as `x-fake` has it), in order. @throws BehaviourFault */
   script(...steps: readonly (Behaviour | string)[]): void;
+  /** Accepts these keys from now on, and no others; exchanged tokens go on. */
+  acceptKeys(keys: readonly string[]): void;
+  /** Requests with this key take this behaviour; undefined: no more. A script and `x-fake` go first. @throws BehaviourFault */
+  behaveFor(key: string, behaviour: Behaviour | string | undefined): void;
+  /** Token endpoints take this behaviour; undefined: no more. @throws BehaviourFault */
+  behaveAtExchange(behaviour: Behaviour | string | undefined): void;
+  /** Every token that was exchanged so far is bad from now on. */
+  revokeTokens(): void;
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
@@ -48,6 +57,8 @@ export interface FakeProviderOptions {
   readonly seed?: number;
   /** Accepted keys; absent accepts any but `bad-key`. */
   readonly keys?: readonly string[];
+  /** Who may exchange tokens at `/oauth/token` (OpenAI) and `/TENANT/oauth2/v2.0/token` (Microsoft Entra); absent: anybody. */
+  readonly federation?: FederationOptions;
 }
 
 /** Starts a provider. @throws when the port is taken */
@@ -67,12 +78,14 @@ class ProviderServer implements FakeProvider {
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: 0,
   });
+  readonly #byKey = new Map<string, Behaviour>();
+  #atExchange: Behaviour | undefined;
   #connections = 0;
   #openRequests = 0;
   #host = "127.0.0.1";
 
   constructor(options: FakeProviderOptions) {
-    this.#answering = new Answering({ seed: options.seed ?? 1, keys: options.keys });
+    this.#answering = new Answering({ seed: options.seed ?? 1, keys: options.keys, federation: options.federation });
     this.#server.on("connection", (socket: Socket) => {
       this.#connections += 1;
       this.#sockets.set(socket, this.#connections);
@@ -115,6 +128,23 @@ class ProviderServer implements FakeProvider {
     this.#source.reset();
   }
 
+  acceptKeys(keys: readonly string[]): void {
+    this.#answering.acceptKeys(keys);
+  }
+
+  behaveFor(key: string, behaviour: Behaviour | string | undefined): void {
+    if (behaviour === undefined) this.#byKey.delete(key);
+    else this.#byKey.set(key, behaviourFrom(behaviour));
+  }
+
+  behaveAtExchange(behaviour: Behaviour | string | undefined): void {
+    this.#atExchange = behaviour === undefined ? undefined : behaviourFrom(behaviour);
+  }
+
+  revokeTokens(): void {
+    this.#answering.tokens.revoke();
+  }
+
   script(...steps: readonly (Behaviour | string)[]): void {
     this.#source.script(steps.map(behaviourFrom));
   }
@@ -132,12 +162,9 @@ class ProviderServer implements FakeProvider {
       return;
     }
     const record = this.#open(request, response, url);
-    const headers = record.headers;
     let early: Behaviour | undefined;
     try {
-      early =
-        this.#source.takeScripted() ??
-        (headers["x-fake"] === undefined ? undefined : this.#source.fromText(headers["x-fake"]));
+      early = this.#earlyFor(url, record.headers);
     } catch (error) {
       refuse(response, error);
       return;
@@ -152,6 +179,15 @@ class ProviderServer implements FakeProvider {
       this.#recorder.keepBody(record, body);
       this.#answer({ request, response, record, target, behaviour: early });
     });
+  }
+
+  /** What is known of the answer before the body is there. */
+  #earlyFor(url: string, headers: RecordedRequest["headers"]): Behaviour | undefined {
+    if (TokenEndpoints.owns(url)) return this.#atExchange ?? {};
+    const scripted = this.#source.takeScripted();
+    if (scripted) return scripted;
+    if (headers["x-fake"] !== undefined) return this.#source.fromText(headers["x-fake"]);
+    return this.#byKey.get(keyIn(headers, targetIn(url)?.dialect ?? "openai") ?? "");
   }
 
   #open(request: IncomingMessage, response: ServerResponse, path: string): OpenRecord {

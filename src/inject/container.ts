@@ -1,4 +1,5 @@
 /** The sidecar as a container, and its volumes. Every value that the API server would fill in is written out, so that a later look finds no difference. */
+import { podAudience } from "../config/pod-identity.ts";
 import type { Container, Pod, Volume } from "./pod.ts";
 import { type InjectionSettings, sidecarPlaces } from "./settings.ts";
 import type { SidecarResources } from "./sidecar-resources.ts";
@@ -38,6 +39,10 @@ export const sidecarContainer = (pod: Pod, settings: InjectionSettings, options:
     fromField("SIDEGATE_NAMESPACE", "metadata.namespace"),
     fromField("SIDEGATE_SERVICE_ACCOUNT", "spec.serviceAccountName"),
     fromField("SIDEGATE_POD", "metadata.name"),
+    fromField("SIDEGATE_POD_UID", "metadata.uid"),
+    { name: "SIDEGATE_TOKEN_FILE", value: podTokenFile(settings) },
+    // In the order of the files: by it the sidecar finds the token for an audience.
+    { name: "SIDEGATE_TOKEN_AUDIENCES", value: JSON.stringify(settings.tokenAudiences) },
     { name: "SIDEGATE_GRACE_SECONDS", value: String(graceSeconds(pod)) },
     { name: "SIDEGATE_LOG_LEVEL", value: options.logLevel },
   ],
@@ -86,6 +91,10 @@ export const sidecarVolumes = (settings: InjectionSettings, configSecret: string
   { name: volumes.audit, emptyDir: { sizeLimit: auditSizeMax } },
   { name: volumes.noApiToken, emptyDir: {} },
 ];
+
+/** The token that proves the pod. The settings hold its audience in any case. */
+const podTokenFile = ({ tokenAudiences }: InjectionSettings): string =>
+  `${paths.tokens}/${sidecarPlaces.tokenFile(tokenAudiences.indexOf(podAudience))}`;
 
 const fromField = (name: string, fieldPath: string) => ({
   name,

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { contractVersion } from "../config/contract.ts";
+import { podAudience } from "../config/pod-identity.ts";
 
 /** Whose environment application containers can get: the clients of OpenAI, those of Azure OpenAI, or none. */
 export const injectionClients = ["OpenAI", "AzureOpenAI", "None"] as const;
@@ -16,7 +17,7 @@ const audience = z
   .regex(/^[\x21-\x7e]+$/, "must be visible ASCII");
 
 /** Audiences that every injected pod gets a token for, unless the chart says otherwise. */
-export const tokenAudiencesDefault = ["sidegate", "https://api.openai.com/v1", "api://AzureADTokenExchange"] as const;
+export const tokenAudiencesDefault = [podAudience, "https://api.openai.com/v1", "api://AzureADTokenExchange"] as const;
 
 /** Settings of the injection; every member has a default but the image. */
 export const injectionSettingsSchema = z.strictObject({
@@ -30,6 +31,7 @@ export const injectionSettingsSchema = z.strictObject({
     .array(audience)
     .min(1)
     .max(8)
+    .refine((all) => all.includes(podAudience), `must hold ${podAudience}: pods prove who they are with that token`)
     .default([...tokenAudiencesDefault]),
   /** Life of a projected token, s; the kubelet takes no less than 600. */
   tokenSeconds: z.int().min(600).max(86_400).default(600),

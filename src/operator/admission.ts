@@ -46,7 +46,7 @@ export async function startAdmission(options: AdmissionOptions): Promise<Admissi
     port: webhook.port,
     handlers: {
       mutate: createMutateHandler({ inject, settings: settings.injection, view }),
-      validate: createValidateHandler({ view }),
+      validate: createValidateHandler({ view, tokenAudiences: settings.injection.tokenAudiences }),
     },
     metrics: { admitted: (name, result, reason) => options.admitted(name, result, reason) },
     log,

@@ -39,6 +39,12 @@ export const operatorMetricTable = [
     ["namespace", "quota", "limit"],
     "Used and held over the whole, of the subject that has used most; 1 is spent.",
   ],
+  [
+    "sidegate_operator_token_keys_age_seconds",
+    "gauge",
+    [],
+    "Time since the cluster's token keys were read; asked for every five minutes. Absent: they never were, and nothing is published.",
+  ],
   ["sidegate_operator_routes", "gauge", [], "AIRoutes in the watched namespaces."],
   [
     "sidegate_operator_api_requests_total",
@@ -61,6 +67,8 @@ export interface OperatorGauges {
   readonly pods: () => { readonly live: number; readonly programmed: number; readonly outdated: number };
   readonly limits: () => readonly LimitFigure[];
   readonly routes: () => number;
+  /** undefined: the cluster's token keys were never read. */
+  readonly issuerSeconds: () => number | undefined;
 }
 
 /** Counters that code increments, gauges that are read on scrape. */
@@ -141,6 +149,11 @@ const collectorOf = (name: MetricName, gauges: OperatorGauges): ((gauge: Gauge) 
     case "sidegate_operator_quota_used_ratio":
       return (gauge) => {
         for (const { namespace, quota, limit, ratio } of gauges.limits()) gauge.set({ namespace, quota, limit }, ratio);
+      };
+    case "sidegate_operator_token_keys_age_seconds":
+      return (gauge) => {
+        const seconds = gauges.issuerSeconds();
+        if (seconds !== undefined) gauge.set(seconds);
       };
     case "sidegate_operator_routes":
       return (gauge) => gauge.set(gauges.routes());

@@ -12,6 +12,7 @@ import { type Admission, startAdmission } from "./admission.ts";
 import { Caches } from "./cluster/caches.ts";
 import { isOutdated } from "./cluster/projections.ts";
 import { Triggers } from "./cluster/triggers.ts";
+import { IssuerKeys } from "./identity/issuer-keys.ts";
 import type { SidecarRedis } from "./keyring/keyring.ts";
 import { NamespaceSecrets } from "./keyring/namespace-secrets.ts";
 import { countedApi, fencedApi } from "./leading/guarded-api.ts";
@@ -64,6 +65,7 @@ export class Operator {
   readonly #fenced: KubeApi;
   readonly #secrets: NamespaceSecrets;
   readonly #figures = new Figures();
+  readonly #issuer: IssuerKeys;
   readonly #state: SharedState;
   readonly #queue: WorkQueue;
   readonly #triggers: Triggers;
@@ -90,6 +92,7 @@ export class Operator {
       pods: () => this.#podCounts(),
       limits: () => this.#figures.limits(),
       routes: () => this.caches.routeEntries().length,
+      issuerSeconds: () => this.#issuer.ageSeconds,
     });
     const counted = countedApi(options.api, (...request) => this.metrics.requested(...request));
     this.#api = ownedApi(counted, settings.namespace, () => options.owner);
@@ -98,6 +101,10 @@ export class Operator {
     this.#secrets = new NamespaceSecrets({
       ...{ api: this.#fenced, namespace: settings.namespace, sidecarRedis: options.sidecarRedis, clock, log },
       ...settings.keyring,
+    });
+    this.#issuer = new IssuerKeys({
+      ...{ api: counted, clock, log, tokenMs: settings.injection.tokenSeconds * 1000 },
+      changed: () => this.#triggers.all(),
     });
     this.#state = options.openState((namespace) => this.#secrets.passwordsOf(namespace));
     this.#queue = new WorkQueue({ clock, log });
@@ -126,7 +133,7 @@ export class Operator {
   async start(): Promise<{ readonly adminPort: number; readonly webhookPort: number }> {
     const { settings, log } = this.#options;
     const adminPort = await this.#admin.listen();
-    await Promise.all([this.caches.start(), this.#health.start()]);
+    await Promise.all([this.caches.start(), this.#health.start(), this.#issuer.start()]);
     this.#admission = await startAdmission({
       api: this.#api,
       fenced: this.#fenced,
@@ -156,6 +163,7 @@ export class Operator {
       { name: "close the admin port", timeoutMs: 2_000, run: () => this.#admin.close() },
     ];
     this.#health.stop();
+    this.#issuer.stop();
     return drain(steps, this.#options.log);
   }
 
@@ -215,6 +223,8 @@ export class Operator {
     const workloads = new WorkloadReconciler({
       ...{ caches, outcomes, publisher, state, clock, log },
       keysOf: (namespace) => this.#secrets.keysOf(namespace),
+      tokenAudiences: settings.injection.tokenAudiences,
+      podIdentity: () => this.#issuer.identity,
       touched: ({ namespace }, routes, quotas) => {
         for (const name of routes) this.#queue.add(routeItem(namespace, name));
         for (const name of quotas) this.#queue.add(quotaItem(namespace, name));
@@ -251,6 +261,7 @@ export class Operator {
       { name: "informers", fault: () => (this.caches.isSynced ? undefined : "the first lists are not whole yet") },
       { name: "webhook-certificate", fault: () => (this.#admission ? this.#admission.unready() : "not started") },
       { name: "watches", isAdvisory: true, fault: () => this.#staleWatches() },
+      { name: "token-keys", isAdvisory: true, fault: () => this.#issuer.fault },
       { name: "redis", isAdvisory: true, fault: () => this.#health.fault },
       {
         name: "leader",

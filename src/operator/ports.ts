@@ -14,6 +14,10 @@ export interface Heartbeat {
   readonly release: string;
   /** Why the newest config was refused; absent: it is in force. Holds no value of the config. */
   readonly fault?: string | undefined;
+  /** Why it refuses every request: its pod's identity is not proven. */
+  readonly identityFault?: string | undefined;
+  /** Why it keeps an identity that it cannot verify now. */
+  readonly identityHeld?: string | undefined;
 }
 
 /** A subject's use of one limit, as status shows it: dollars as decimal text for Cost, else whole numbers. */

@@ -4,15 +4,17 @@ import { beatFaultCharsMax, decodeBeat, encodeBeat } from "./heartbeat.ts";
 
 const beat = { pod: "pod-1", instance: "ab12", contract: 1, digest: "sha256:00", release: "0.1.0" };
 
-test.each([{ ...beat }, { ...beat, fault: "route: must be an object" }])(
-  "a heartbeat reads back as it was written",
-  (each) => {
-    expect(decodeBeat(encodeBeat(each))).toEqual(each);
-  },
-);
+test.each([
+  { ...beat },
+  { ...beat, fault: "route: must be an object" },
+  { ...beat, identityFault: "token_expired: The token has ended" },
+  { ...beat, fault: "route: must be an object", identityHeld: "key_unknown: a key" },
+])("a heartbeat reads back as it was written", (each) => {
+  expect(decodeBeat(encodeBeat(each))).toEqual(each);
+});
 
-test("a fault is cut to its bound", () => {
-  expect(decodeBeat(encodeBeat({ ...beat, fault: "x".repeat(10_000) }))?.fault).toHaveLength(beatFaultCharsMax);
+test.each(["fault", "identityFault", "identityHeld"] as const)("%s is cut to its bound", (member) => {
+  expect(decodeBeat(encodeBeat({ ...beat, [member]: "x".repeat(10_000) }))?.[member]).toHaveLength(beatFaultCharsMax);
 });
 
 test.each([
@@ -22,6 +24,7 @@ test.each([
   { name: "no pod", text: encodeBeat({ ...beat, pod: "" }) },
   { name: "a contract that is none", text: JSON.stringify({ ...beat, contract: "1" }) },
   { name: "a fault that is none", text: JSON.stringify({ ...beat, fault: {} }) },
+  { name: "an identity's fault that is none", text: JSON.stringify({ ...beat, identityFault: 1 }) },
   { name: "a digest beyond any", text: JSON.stringify({ ...beat, digest: "x".repeat(300) }) },
   { name: "a text beyond any", text: `${JSON.stringify(beat)}${" ".repeat(5_000)}` },
 ])("$name is no heartbeat", ({ text }) => {

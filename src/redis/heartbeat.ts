@@ -22,18 +22,25 @@ export interface Beat {
   readonly release: string;
   /** Why the newest config was refused; absent: it is in force. Holds no value of the config. */
   readonly fault?: string | undefined;
+  /** Why the pod's identity is refused, so that every request is; absent: it is not. Holds nothing of a token. */
+  readonly identityFault?: string | undefined;
+  /** Why the pod's identity is only kept for a time; absent: it is not. */
+  readonly identityHeld?: string | undefined;
 }
 
-/** The heartbeat as it stands in Redis. A fault is cut to its bound. */
-export const encodeBeat = ({ pod, instance, contract, digest, release, fault }: Beat): string =>
-  JSON.stringify({
-    pod,
-    instance,
-    contract,
-    digest,
-    release,
+/** Members that say what is wrong, cut to their bound; those that are absent stay so. */
+const faultsOf = (beat: Pick<Beat, "fault" | "identityFault" | "identityHeld">) => {
+  const { fault, identityFault, identityHeld } = beat;
+  return {
     ...(fault !== undefined && { fault: fault.slice(0, beatFaultCharsMax) }),
-  });
+    ...(identityFault !== undefined && { identityFault: identityFault.slice(0, beatFaultCharsMax) }),
+    ...(identityHeld !== undefined && { identityHeld: identityHeld.slice(0, beatFaultCharsMax) }),
+  };
+};
+
+/** The heartbeat as it stands in Redis. Faults are cut to their bound. */
+export const encodeBeat = ({ pod, instance, contract, digest, release, ...faults }: Beat): string =>
+  JSON.stringify({ pod, instance, contract, digest, release, ...faultsOf(faults) });
 
 /** Reads one; undefined for what is none: whoever may write the namespace's keys may write anything there. */
 export const decodeBeat = (text: string): Beat | undefined => {
@@ -45,19 +52,18 @@ export const decodeBeat = (text: string): Beat | undefined => {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { pod, instance, contract, digest, release, fault } = value as Record<string, unknown>; // checked member by member below
+  const { pod, instance, contract, digest, release, fault, identityFault, identityHeld } = value as Record<
+    string,
+    unknown
+  >; // checked member by member below
   if (!isName(pod) || !isName(instance) || !isName(digest) || !isName(release)) return undefined;
   if (typeof contract !== "number" || !Number.isInteger(contract) || contract < 1) return undefined;
-  if (fault !== undefined && typeof fault !== "string") return undefined;
-  return {
-    pod,
-    instance,
-    contract,
-    digest,
-    release,
-    ...(fault !== undefined && { fault: fault.slice(0, beatFaultCharsMax) }),
-  };
+  if (!isOptionalText(fault) || !isOptionalText(identityFault) || !isOptionalText(identityHeld)) return undefined;
+  return { pod, instance, contract, digest, release, ...faultsOf({ fault, identityFault, identityHeld }) };
 };
+
+const isOptionalText = (value: unknown): value is string | undefined =>
+  value === undefined || typeof value === "string";
 
 const isName = (value: unknown): value is string =>
   typeof value === "string" && value.length >= 1 && value.length <= 253;

@@ -8,6 +8,8 @@ export interface AdminSources {
   readonly registry: MetricsRegistry;
   /** Empty: ready. Else why not. */
   readonly notReady: () => readonly string[];
+  /** What somebody who looks at a ready sidecar should know all the same; each becomes a line. */
+  readonly remarks?: () => readonly string[];
   /** What /status shows: no secret, no prompt. */
   readonly status: () => object;
 }
@@ -23,9 +25,11 @@ const plain = (status: number, text: string): Page => ({ status, type: "text/pla
 /** The pages by path. */
 const pages: Readonly<Record<string, (sources: AdminSources, isLocal: boolean) => Page | Promise<Page>>> = {
   "/healthz": () => plain(200, "ok\n"),
-  "/readyz": ({ notReady }) => {
+  "/readyz": ({ notReady, remarks = () => [] }) => {
     const why = notReady();
-    return why.length === 0 ? plain(200, "ok\n") : plain(503, `not ready: ${why.join("; ")}\n`);
+    return why.length === 0
+      ? plain(200, ["ok", ...remarks(), ""].join("\n"))
+      : plain(503, `not ready: ${why.join("; ")}\n`);
   },
   "/metrics": async ({ registry }) => ({ status: 200, type: registry.contentType, text: await registry.metrics() }),
   "/status": ({ status }, isLocal) =>

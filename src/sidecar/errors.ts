@@ -96,6 +96,12 @@ export const errorCatalogue = {
       `No backend of rule '${rule}' can be used, for example because its Secret is missing: see the AIRoute's conditions.`,
   ),
 
+  credential_unavailable: ours(
+    503,
+    true,
+    (backend, why) => `Backend '${backend}' has no credential that can be sent: ${why}.`,
+  ),
+
   // shape, inspect
   too_many_messages: bad(
     "messages",

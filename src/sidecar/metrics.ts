@@ -6,6 +6,9 @@ import { Gauge, Registry } from "prom-client";
 import { CounterSeries, HistogramSeries } from "../base/series.ts";
 import type { QuotaConfig } from "../config/contract.ts";
 import type { Ending, Exchange } from "./exchange.ts";
+import type { IdentityReason } from "./identity/reasons.ts";
+import type { ExchangeFailure } from "./upstream/credentials/fault.ts";
+import { type CredentialView, credentialStates } from "./upstream/credentials/pool.ts";
 
 /** OpenTelemetry's buckets for `gen_ai.client.token.usage`. */
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304];
@@ -33,8 +36,18 @@ export const metricCatalogue = {
   sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",
   sidegate_heartbeat_failures_total:
     "Heartbeats that could not be written; the operator then counts the pod as silent.",
+  sidegate_credential_state:
+    "Backends in which a credential is in a state: ready, rate_limited (429), unauthorized (401), unavailable (no token).",
+  sidegate_credential_rests_total: "Credentials that a provider refused (401) or slowed down (429), so that they rest.",
+  sidegate_token_exchanges_total: "Exchanges of the pod's token for one of a provider, by result.",
+  sidegate_token_expires_seconds: "Until the token of a credential ends; 0: it has.",
   sidegate_config_info: "1 for the config in force, by digest and policy version.",
   sidegate_config_reload_failures_total: "Configs that were refused; the last good one stays in force.",
+  sidegate_identity_verified:
+    "1: the pod's own token is verified, or was within a day and is signed with a key that is not known yet. 0: every request gets 403. Absent: there is no token to verify.",
+  sidegate_identity_held: "1 while the identity is kept although the key of the token is not known.",
+  sidegate_identity_refusals_total:
+    "Looks at the pod's own token that did not verify it, by reason; at the start, at rotations, at new configs.",
   process_resident_memory_bytes: "Resident memory of the process.",
   process_cpu_seconds: "CPU time of the process, user and system.",
   nodejs_heap_size_used_bytes: "JavaScript heap in use.",
@@ -73,12 +86,27 @@ export class SidecarMetrics {
   readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
   readonly #audit = this.#counter("sidegate_audit_failures_total");
   readonly #heartbeats = this.#counter("sidegate_heartbeat_failures_total");
+  readonly #exchanges = this.#counter("sidegate_token_exchanges_total", "result");
+  readonly #rests = this.#counter("sidegate_credential_rests_total", "credential", "status");
+  readonly #identityRefusals = this.#counter("sidegate_identity_refusals_total", "reason");
   readonly #reloadFailures = this.#counter("sidegate_config_reload_failures_total");
   readonly #configInfo: Gauge<"digest" | "policy_version">;
   readonly #models = new Set<string>();
   #running = 0;
 
-  constructor(sources: { storeUp: () => boolean; settlementsPending: () => number; defaults: boolean }) {
+  constructor(sources: {
+    storeUp: () => boolean;
+    settlementsPending: () => number;
+    defaults: boolean;
+    /** How the pod's identity stands; undefined: it need not be proven. */
+    identity?: () => "verified" | "held" | "refused" | undefined;
+    /** How the credentials of the config in force stand. */
+    credentials?: () => readonly CredentialView[];
+  }) {
+    this.#credentialGauges(sources.credentials ?? (() => []));
+    const identity = sources.identity ?? (() => undefined);
+    this.#gauge("sidegate_identity_verified", () => identity() && (identity() === "refused" ? 0 : 1));
+    this.#gauge("sidegate_identity_held", () => identity() && (identity() === "held" ? 1 : 0));
     this.#gauge("sidegate_requests_in_flight", () => this.#running);
     this.#gauge("sidegate_quota_settlements_pending", sources.settlementsPending);
     this.#gauge("sidegate_store_up", () => (sources.storeUp() ? 1 : 0));
@@ -102,13 +130,41 @@ export class SidecarMetrics {
   #histogram(name: MetricName, labelNames: readonly string[], bounds: readonly number[]): HistogramSeries {
     return new HistogramSeries({ name, help: metricCatalogue[name], labelNames, registry: this.registry, bounds });
   }
-  #gauge(name: MetricName, value: () => number): void {
+  /** undefined: no sample. */
+  #gauge(name: MetricName, value: () => number | undefined): void {
     new Gauge({
       name,
       help: metricCatalogue[name],
       registers: [this.registry],
       collect() {
-        this.set(value());
+        const now = value();
+        if (now === undefined) this.remove();
+        else this.set(now);
+      },
+    });
+  }
+
+  #credentialGauges(views: () => readonly CredentialView[]): void {
+    new Gauge({
+      name: "sidegate_credential_state",
+      help: metricCatalogue.sidegate_credential_state,
+      labelNames: ["credential", "state"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { credential, state: now } of views())
+          for (const state of credentialStates) this.inc({ credential, state }, state === now ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: "sidegate_token_expires_seconds",
+      help: metricCatalogue.sidegate_token_expires_seconds,
+      labelNames: ["credential"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { credential, expiresInSeconds } of views())
+          if (expiresInSeconds !== undefined) this.set({ credential }, expiresInSeconds);
       },
     });
   }
@@ -166,8 +222,19 @@ export class SidecarMetrics {
   auditFailed(): void {
     this.#audit.inc();
   }
+  tokenExchanged(result: "ok" | ExchangeFailure): void {
+    this.#exchanges.inc(result);
+  }
+  /** `credential` is a name of the config. */
+  credentialRests(credential: string, status: number): void {
+    this.#rests.inc(credential, String(status));
+  }
   heartbeatFailed(): void {
     this.#heartbeats.inc();
+  }
+  /** `reason` is from the table of identity refusals. */
+  identityFailed(reason: IdentityReason): void {
+    this.#identityRefusals.inc(reason);
   }
   configInForce(digest: string, policyVersion: string): void {
     this.#configInfo.reset();

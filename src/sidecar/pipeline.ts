@@ -6,27 +6,30 @@ import type { RouteConfig } from "../config/contract.ts";
 import { type EndpointName, endpointNames } from "../openai/endpoints.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
+import type { IdentityReason } from "./identity/reasons.ts";
 import { type Handler, Pipeline } from "./stage.ts";
 import { type AcceptLimits, accept } from "./stages/accept.ts";
 import { type AdmitDeps, admit } from "./stages/admit.ts";
 import { authorize, ruleAllows } from "./stages/authorize.ts";
 import { type CallDeps, call } from "./stages/call.ts";
-import { identify } from "./stages/identify.ts";
+import { identify, prove } from "./stages/identify.ts";
 import { inspect } from "./stages/inspect.ts";
 import { localModels } from "./stages/models.ts";
 import { type RecordDeps, record } from "./stages/record.ts";
 import { shape } from "./stages/shape.ts";
 
-/** What the stages of a route need. `identity`: the workload's, which every request is taken to come from. */
+/** What the stages of a route need. `identity`: the workload's, which every request is taken to come from; `refusal`: why it is not proven. */
 export interface PipelineDeps extends AdmitDeps, RecordDeps, CallDeps {
   readonly identity: Identity;
+  readonly refusal: () => IdentityReason | undefined;
 }
 
 /** The pipeline of a route. */
 export const pipelineFor = (route: RouteConfig, deps: PipelineDeps): Handler<Received> =>
   Pipeline.from<Received>()
+    .through(prove(deps.refusal)) //            403: the pod's own token, verified when it was loaded
     .through(accept(limitsOf(route))) //        400, 404, 405, 413, 415, 431
-    .through(identify(deps.identity)) //        403
+    .through(identify(deps.identity)) //        whose it is
     .through(authorize(route.rules)) //         403: the rule that opens endpoint and model
     .through(shape(route.models)) //            400, 413: defaults, overrides, limits, usage asked for
     .through(inspect()) //                      403: state and background work that no rule names

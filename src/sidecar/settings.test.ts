@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
+import { sidecarPlaces } from "../inject/settings.ts";
 import { readRedisFile } from "./redis-file.ts";
 import { SettingsFault, sidecarSettings } from "./settings.ts";
 import { openStores } from "./stores/stores.ts";
@@ -22,6 +23,29 @@ test("Redis is where a file or a URL says, never where both do", () => {
   const both = () => sidecarSettings({ ...must, SIDEGATE_REDIS_FILE: "/x", SIDEGATE_REDIS_URL: "redis://r" });
   expect(both).toThrow(SettingsFault);
   expect(both).toThrow(/SIDEGATE_REDIS_FILE and SIDEGATE_REDIS_URL/);
+});
+
+test("a token is nothing without the pod that it must be of", () => {
+  expect(sidecarSettings(must).token).toBeUndefined();
+  const token = { SIDEGATE_TOKEN_FILE: "/t", SIDEGATE_POD: "bot-1", SIDEGATE_POD_UID: "u" };
+  expect(sidecarSettings({ ...must, ...token }).token).toEqual({
+    file: "/t",
+    pod: { namespace: "team", serviceAccount: "bot", pod: "bot-1", podUid: "u" },
+  });
+  for (const missing of ["SIDEGATE_POD", "SIDEGATE_POD_UID"])
+    expect(() => sidecarSettings({ ...must, ...token, [missing]: "" })).toThrow(
+      "SIDEGATE_TOKEN_FILE needs SIDEGATE_POD and SIDEGATE_POD_UID",
+    );
+});
+
+test("tokens for providers are found by their audience, as the injector writes them", () => {
+  expect(sidecarSettings(must).tokens).toEqual({ directory: sidecarPlaces.paths.tokens, audiences: [] });
+  const audiences = ["sidegate", "https://api.openai.com/v1"];
+  const given = { ...must, SIDEGATE_TOKENS: "/t", SIDEGATE_TOKEN_AUDIENCES: JSON.stringify(audiences) };
+  expect(sidecarSettings(given).tokens).toEqual({ directory: "/t", audiences });
+  expect(sidecarPlaces.tokenFile(1)).toBe("token-1");
+  for (const wrong of ["", "sidegate", "{}", "[1]"])
+    expect(() => sidecarSettings({ ...must, SIDEGATE_TOKEN_AUDIENCES: wrong })).toThrow("must be a JSON list of texts");
 });
 
 describe("a redis.json", () => {

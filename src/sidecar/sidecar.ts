@@ -10,6 +10,9 @@ import { drainSteps } from "./drain.ts";
 import type { Identity } from "./exchange.ts";
 import { Gateway } from "./gateway.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { PodProof } from "./identity/pod-proof.ts";
+import { refusalText } from "./identity/reasons.ts";
+import type { MountedToken } from "./identity/token-file.ts";
 import { SidecarMetrics } from "./metrics.ts";
 import type { AuditSink } from "./ports/audit-sink.ts";
 import type { BeatStore } from "./ports/beat-store.ts";
@@ -20,6 +23,8 @@ import { Settler } from "./quota/settler.ts";
 import { type HttpServer, proxyServer } from "./server.ts";
 import { Sinks } from "./sinks/sinks.ts";
 import { type Snapshot, type SnapshotDeps, snapshotOf } from "./snapshot.ts";
+import { Credentials } from "./upstream/credentials/credentials.ts";
+import type { TokenPlaces } from "./upstream/credentials/token-files.ts";
 import { Pools } from "./upstream/pools.ts";
 import { Rests } from "./upstream/targets.ts";
 
@@ -47,6 +52,10 @@ export interface SidecarOptions {
   /** Contract version of the text that the digest is of; absent: the current one. */
   readonly contract?: number;
   readonly identity: Identity;
+  /** The pod's own token; absent: the identity is as it is given, if the config wants no more. */
+  readonly token?: MountedToken | undefined;
+  /** Where the pod's tokens for providers are; absent: there are none. */
+  readonly tokens?: TokenPlaces;
   readonly stores: Stores;
   readonly log: Log;
   readonly listen: Address;
@@ -68,6 +77,7 @@ export interface SidecarOptions {
 /** Makes a sidecar and starts it: resolves when both ports listen. Rejects when one cannot. */
 export async function startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
   const sidecar = new RunningSidecar(options);
+  await sidecar.proof.follow(options.config.podIdentity);
   await sidecar.listen();
   return sidecar;
 }
@@ -76,6 +86,7 @@ export async function startSidecar(options: SidecarOptions): Promise<RunningSide
 export class RunningSidecar {
   readonly metrics: SidecarMetrics;
   readonly gateway: Gateway;
+  readonly proof: PodProof;
   readonly leases: LeaseKeeper;
   readonly settler: Settler;
   readonly #options: SidecarOptions;
@@ -105,14 +116,26 @@ export class RunningSidecar {
     const settler = new Settler({ store: stores.quota, log });
     const leases = new LeaseKeeper({ store: stores.quota, clock, log });
     const defaults = options.processMetrics ?? true;
-    const metrics = new SidecarMetrics({ storeUp: stores.isUp, settlementsPending: () => settler.pending, defaults });
+    const proof = this.#proofOf(options, clock);
+    const metrics = new SidecarMetrics({
+      storeUp: stores.isUp,
+      settlementsPending: () => settler.pending,
+      defaults,
+      credentials: () => this.gateway.snapshot.credentials(),
+      identity: () => (proof.standing.kind === "unproven" ? undefined : proof.standing.kind),
+    });
+    this.proof = proof;
     this.settler = settler;
     this.leases = leases;
     this.metrics = metrics;
     this.#sinks = new Sinks(options.auditSink);
     this.#pools = new Pools({ ca: options.ca });
+    const random = options.random ?? Math.random;
+    const tokens = options.tokens ?? { directory: "", audiences: [] };
     this.#deps = {
+      credentials: new Credentials({ tokens, pools: this.#pools, clock, random, metrics, log }),
       identity: options.identity,
+      refusal: () => proof.refusal,
       instance,
       quotaStore: stores.quota,
       cacheStore: stores.cache,
@@ -122,7 +145,7 @@ export class RunningSidecar {
       rests: new Rests(clock),
       metrics,
       log,
-      random: options.random ?? Math.random,
+      random,
       sinkFor: (audit) => this.#sinks.get(audit),
     };
     const snapshot = snapshotOf(options.config, options.digest, this.#deps);
@@ -131,7 +154,9 @@ export class RunningSidecar {
     this.#heartbeat = this.#heartbeatOf(options);
     this.#proxy = proxyServer((request, response) => this.gateway.handle(request, response));
     const notReady = (): string[] => (this.#draining ? ["draining"] : []);
-    this.#admin = adminServer({ registry: metrics.registry, notReady, status: () => this.status() });
+    // Ready all the same: a pod that were not would lose its traffic of every kind, and its route's status would not count it.
+    const remarks = (): string[] => Object.values(this.#identityFaults());
+    this.#admin = adminServer({ registry: metrics.registry, notReady, remarks, status: () => this.status() });
   }
 
   /** Where the proxy listens. */
@@ -150,6 +175,7 @@ export class RunningSidecar {
     this.settler.start();
     this.leases.start();
     this.#heartbeat?.start();
+    this.proof.start();
   }
 
   /** Puts a config in force: requests that come from now on use it, those that run keep theirs. */
@@ -157,6 +183,7 @@ export class RunningSidecar {
     this.#contract = contract;
     this.#lastReloadFault = undefined;
     this.#enforce(snapshotOf(config, digest, this.#deps));
+    void this.proof.follow(config.podIdentity);
     this.#options.log.info({ digest, policyVersion: config.route?.policyVersion ?? "none" }, "config in force");
     this.#heartbeat?.now();
   }
@@ -185,6 +212,7 @@ export class RunningSidecar {
         digest: this.gateway.snapshot.digest,
         release: release ?? "unknown",
         fault: this.#lastReloadFault,
+        ...this.#identityFaults(),
       }),
       log,
       failed: () => this.metrics.heartbeatFailed(),
@@ -192,14 +220,30 @@ export class RunningSidecar {
     });
   }
 
+  #proofOf({ token, log }: SidecarOptions, clock: Clock): PodProof {
+    return new PodProof({
+      ...{ token, clock, log },
+      failed: (reason) => this.metrics.identityFailed(reason),
+      turned: () => this.#heartbeat?.now(),
+    });
+  }
+
+  #identityFaults(): { identityFault?: string; identityHeld?: string } {
+    const { standing } = this.proof;
+    if (standing.kind === "refused") return { identityFault: refusalText(standing.reason) };
+    return standing.kind === "held" ? { identityHeld: refusalText(standing.reason) } : {};
+  }
+
   #enforce(snapshot: Snapshot): void {
     this.gateway.swap(snapshot);
     this.#pools.retain(snapshot.origins);
+    this.#deps.credentials.retain(snapshot.config.route?.backends ?? []);
     this.metrics.configInForce(snapshot.digest, snapshot.config.route?.policyVersion ?? "none");
   }
 
   /** Runs the drain's steps; answers the names of those that failed. Safe to call twice. */
   stop(): Promise<readonly string[]> {
+    this.proof.stop();
     this.#stopping ??= drain(
       drainSteps({
         proxy: this.#proxy,
@@ -227,7 +271,7 @@ export class RunningSidecar {
     const { identity, stores } = this.#options;
     return {
       instance: this.#instance,
-      identity,
+      identity: { ...identity, ...this.proof.status() },
       startedAt: new Date(this.#startedMs).toISOString(),
       upSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       draining: this.#draining,
@@ -239,6 +283,7 @@ export class RunningSidecar {
         lastReloadFault: this.#lastReloadFault ?? null,
       },
       store: { kind: stores.kind, up: stores.isUp() },
+      credentials: this.gateway.snapshot.credentials(),
       requests: { running: this.gateway.running },
       holds: { live: this.leases.size, settlementsPending: this.settler.pending },
     };

@@ -1,11 +1,11 @@
 /** One config in force, with everything made from it. Requests keep the snapshot that they started with. */
 
 import type { Log } from "../base/log.ts";
-import { Secret } from "../base/secret.ts";
 import type { BackendConfig, SidecarConfig } from "../config/contract.ts";
 import { CacheSeal } from "./cache/seal.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
+import { type IdentityReason, refusalText } from "./identity/reasons.ts";
 import type { SidecarMetrics } from "./metrics.ts";
 import { pipelineFor, refusingPipeline } from "./pipeline.ts";
 import type { AuditSink } from "./ports/audit-sink.ts";
@@ -15,6 +15,8 @@ import type { LeaseKeeper } from "./quota/leases.ts";
 import type { Settler } from "./quota/settler.ts";
 import type { Handler } from "./stage.ts";
 import type { RecordDeps } from "./stages/record.ts";
+import type { Credentials } from "./upstream/credentials/credentials.ts";
+import type { CredentialView } from "./upstream/credentials/pool.ts";
 import type { Backend } from "./upstream/dialect.ts";
 import type { Pools } from "./upstream/pools.ts";
 import type { Rests } from "./upstream/targets.ts";
@@ -22,12 +24,15 @@ import type { Rests } from "./upstream/targets.ts";
 /** What outlives a config. */
 export interface SnapshotDeps {
   readonly identity: Identity;
+  /** Why the identity is not proven at this moment; undefined: it is, or need not be. */
+  readonly refusal: () => IdentityReason | undefined;
   readonly instance: string;
   readonly quotaStore: QuotaStore;
   readonly cacheStore: CacheStore;
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
   readonly pools: Pools;
+  readonly credentials: Credentials;
   readonly rests: Rests;
   readonly metrics: SidecarMetrics;
   readonly log: Log;
@@ -36,7 +41,7 @@ export interface SnapshotDeps {
   readonly sinkFor: (audit: NonNullable<SidecarConfig["route"]>["audit"]) => AuditSink;
 }
 
-/** A config and what was made of it; nothing in it changes. `origins`: of its backends, whose connections are kept. */
+/** A config and what was made of it; nothing in it changes. `origins`: of its backends and token endpoints, whose connections are kept. */
 export interface Snapshot {
   readonly config: SidecarConfig;
   readonly digest: string;
@@ -46,28 +51,25 @@ export interface Snapshot {
   /** Absent where no route applies: there is nothing to record. */
   readonly record: RecordDeps | undefined;
   readonly origins: ReadonlySet<string>;
+  /** How its credentials stand. */
+  readonly credentials: () => readonly CredentialView[];
 }
 
 /** Builds the pipeline of a config. Pure but for opening the audit sink. */
 export function snapshotOf(config: SidecarConfig, digest: string, deps: SnapshotDeps): Snapshot {
   const { route, subject } = config;
   const base = { config, digest };
+  const closed = { ...base, answerHeaders: [], record: undefined, origins: new Set<string>(), credentials: () => [] };
   const isOurs =
     subject.namespace === deps.identity.namespace && subject.serviceAccount === deps.identity.serviceAccount;
   if (!isOurs) {
     const why = `this config is for ${subject.namespace}/${subject.serviceAccount}, the workload is ${deps.identity.namespace}/${deps.identity.serviceAccount}`;
-    return { ...base, handler: refuseIdentity(why), answerHeaders: [], record: undefined, origins: new Set() };
+    return { ...closed, handler: refuseIdentity(refusalText("config_of_another_workload", why)) };
   }
-  if (route === undefined) {
-    return {
-      ...base,
-      handler: refusingPipeline(subject, config.noRouteReason),
-      answerHeaders: [],
-      record: undefined,
-      origins: new Set(),
-    };
-  }
-  const backends = new Map(route.backends.map((backend) => [backend.name, backendOf(backend)]));
+  if (config.isNotParent)
+    return { ...closed, handler: refuseIdentity(refusalText("not_a_parent", config.noRouteReason)) };
+  if (route === undefined) return { ...closed, handler: refusingPipeline(subject, config.noRouteReason) };
+  const backends = new Map(route.backends.map((backend) => [backend.name, backendOf(backend, deps.credentials)]));
   const record: RecordDeps = {
     route,
     sink: deps.sinkFor(route.audit),
@@ -75,8 +77,8 @@ export function snapshotOf(config: SidecarConfig, digest: string, deps: Snapshot
     metrics: deps.metrics,
     log: deps.log,
   };
-  const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity } = deps;
-  const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity };
+  const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal } = deps;
+  const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal };
   return {
     ...base,
     handler: pipelineFor(route, {
@@ -92,7 +94,8 @@ export function snapshotOf(config: SidecarConfig, digest: string, deps: Snapshot
       ["x-sidegate-policy", route.policyVersion],
     ],
     record,
-    origins: new Set([...backends.values()].map((backend) => backend.origin)),
+    origins: new Set(route.backends.flatMap(originsOf)),
+    credentials: () => [...backends.values()].flatMap((backend) => backend.credentials.views()),
   };
 }
 
@@ -102,10 +105,14 @@ const refuseIdentity =
     throw refuse("identity_refused", why);
   };
 
-/** A backend's endpoint taken apart, and its key wrapped. */
-function backendOf(config: BackendConfig): Backend {
+const originsOf = ({ endpoint, credentials }: BackendConfig): string[] =>
+  [endpoint, ...credentials.flatMap((each) => (each.type === "Secret" ? [] : [each.tokenURL]))].map(
+    (url) => new URL(url).origin,
+  );
+
+/** A backend's endpoint taken apart, and its credentials made ready. */
+function backendOf(config: BackendConfig, credentials: Credentials): Backend {
   const url = new URL(config.endpoint);
-  const [credential] = config.credentials;
   // an Azure endpoint is often pasted with the API's own path on it
   const path = url.pathname
     .replace(/\/+$/, "")
@@ -116,8 +123,6 @@ function backendOf(config: BackendConfig): Backend {
     origin: url.origin,
     basePath: path,
     apiVersion: config.apiVersion ?? "v1",
-    credential: credential === undefined ? undefined : new Secret(credential.value),
-    organization: credential?.organization,
-    project: credential?.project,
+    credentials: credentials.poolOf(config),
   };
 }

@@ -34,9 +34,9 @@ describe("fault 26: a config that comes in the middle of a stream", () => {
       want: [403, "endpoint_not_allowed"],
     },
     {
-      change: "removes the route",
+      change: "gives the route to others",
       to: (url: string) => yaml(url).replace("name: default}]", "name: other}]"),
-      want: [503, "no_route"],
+      want: [403, "identity_refused"],
     },
     { change: "names another backend", to: () => yaml("http://127.0.0.1:9"), want: [502, "upstream_connect_failed"] },
     {

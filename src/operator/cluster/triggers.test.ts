@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import type { AIRoute } from "../../api/airoute.ts";
 import { FakeClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
+import { configSecretName } from "../../inject/workload.ts";
 import type { KubeApi, KubeObject, Resource, Selection } from "../../kube/port.ts";
 import { Caches } from "./caches.ts";
 import { podOf } from "./projections.ts";
@@ -114,6 +115,24 @@ test("a changed route asks for its service accounts, its picks, its status and t
     "workload:team/web/",
     "workload:team/web/support",
   ]);
+});
+
+test("a changed route asks for pods of others that picked it: they are told that they may not", async () => {
+  const name = configSecretName({ namespace: "team", serviceAccount: "web", routePick: "support" });
+  await started(route("support", ["bot"]), {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name,
+      namespace: "team",
+      uid: name,
+      labels: { "sidegate.dev/config": "true" },
+      annotations: { "sidegate.dev/service-account": "web", "sidegate.dev/route": "support" },
+    },
+  });
+  const entry = caches.routeEntry("team", "support");
+  triggers.route(undefined, entry);
+  expect(asked()).toContain("workload:team/web/support");
 });
 
 test("a route whose status alone was written asks for its status alone", async () => {

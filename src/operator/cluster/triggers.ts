@@ -36,6 +36,11 @@ export class Triggers implements CacheListener {
       [previous, current].flatMap((entry) => entry?.resource?.spec.parentRefs.map((ref) => ref.name) ?? []),
     );
     for (const serviceAccount of accounts) this.#account(namespace, serviceAccount);
+    // Pods that picked it under another service account are told that they may not; so are all, once there is a first route.
+    const isFirstOrLast = !(previous && current) && this.#caches().routes(namespace).length <= 1;
+    for (const { workload } of this.#caches().publishedIn(namespace))
+      if ((isFirstOrLast || workload.routePick === name) && !accounts.has(workload.serviceAccount))
+        this.#enqueue(workloadItem(workload));
     for (const { metadata, resource } of this.#caches().quotaEntries(namespace)) {
       const targets = resource?.spec.targetRefs ?? [];
       if (targets.some((target) => target.kind === "AIRoute" && target.name === name))
@@ -61,7 +66,7 @@ export class Triggers implements CacheListener {
     if (!secret) return;
     for (const route of this.#caches().routes(secret.namespace)) {
       const isUsed = route.spec.backends.some(({ credentials }) =>
-        credentials.some(({ secretRef }) => secretRef.name === secret.name),
+        credentials.some(({ secretRef }) => secretRef?.name === secret.name),
       );
       if (!isUsed) continue;
       for (const { name } of route.spec.parentRefs) this.#account(secret.namespace, name);

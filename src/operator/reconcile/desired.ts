@@ -5,6 +5,7 @@ import type { SecretResource } from "../../api/secret.ts";
 import { type CompileResult, compile } from "../../compile/compile.ts";
 import { configFileName, digestOf, encodeConfigAs } from "../../config/codec.ts";
 import { contractVersion } from "../../config/contract.ts";
+import type { PodIdentityConfig } from "../../config/pod-identity.ts";
 import type { Workload } from "../../inject/workload.ts";
 import { redisFileName } from "../../redis/place.ts";
 import { dataDigestOf } from "../cluster/projections.ts";
@@ -35,6 +36,9 @@ export const desiredOf = (
     readonly quotas: readonly AIQuota[];
     readonly secrets: readonly SecretResource[];
     readonly keys: NamespaceKeys;
+    /** Audiences that injected pods get tokens for. */
+    readonly tokenAudiences: readonly string[];
+    readonly podIdentity: PodIdentityConfig;
     readonly contracts: Iterable<number>;
   },
 ): Desired => {
@@ -47,6 +51,8 @@ export const desiredOf = (
     quotas: from.quotas,
     secrets: from.secrets,
     keys: from.keys.keys,
+    tokenAudiences: from.tokenAudiences,
+    podIdentity: from.podIdentity,
   });
   const files = new Map<string, string>([[redisFileName, from.keys.redisJson]]);
   const digests = new Map<number, string>();

@@ -41,6 +41,16 @@ test.each([
   },
   { name: "a fault that was overcome does not count", heartbeat: beat({ fault: "old" }), want: "Current" },
   { name: "a contract that is not published is older", heartbeat: beat({ contract: 9 }), want: "Older" },
+  {
+    name: "a pod that is not proven refuses everything, whatever its config",
+    heartbeat: beat({ identityFault: "token_expired: The token has ended" }),
+    want: "Unproven",
+  },
+  {
+    name: "an identity that is kept for a time is served",
+    heartbeat: beat({ identityHeld: "key_unknown: a key" }),
+    want: "Current",
+  },
   { name: "no heartbeat is silence", heartbeat: undefined, want: "Silent" },
 ])("$name", ({ heartbeat, want }) => {
   expect(sidecarStateOf(pod, heartbeat, digests).kind).toBe(want);
@@ -48,6 +58,8 @@ test.each([
 
 const current = { kind: "Current" } as const;
 const older = { kind: "Older" } as const;
+const held = { kind: "Current", held: "pod bot-2: key_unknown: a key" } as const;
+const unproven = { kind: "Unproven", fault: "pod bot-1: token_expired: The token has ended" } as const;
 const silent = { kind: "Silent" } as const;
 const refused = { kind: "Refused", fault: "pod bot-1: route: is unknown" } as const;
 
@@ -60,6 +72,17 @@ test.each([
     want: ["False", "PartiallyProgrammed", "1 of 3"],
   },
   { name: "one silent is Unknown", states: [current, silent], want: ["Unknown", "HeartbeatMissing", "1 of 2"] },
+  {
+    name: "one that is not proven is IdentityRefused, and its words are there",
+    states: [current, older, unproven, silent],
+    want: ["False", "IdentityRefused", "1 of 4 sidecars refuse every request, because"],
+  },
+  { name: "the code is among them", states: [unproven], want: ["False", "IdentityRefused", "token_expired"] },
+  {
+    name: "one that keeps its identity is Programmed with a remark",
+    states: [current, held],
+    want: ["True", "Programmed", "1 of them keep an identity that they cannot verify now: pod bot-2: key_unknown"],
+  },
   {
     name: "one that refused is ConfigRefused, whatever the others say",
     states: [older, refused, silent],

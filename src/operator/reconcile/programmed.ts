@@ -12,7 +12,9 @@ export interface SidecarCounts {
 
 /** How one live pod stands. */
 export type SidecarState =
-  | { readonly kind: "Current" }
+  /** `held`: with an identity that cannot be verified now. */
+  | { readonly kind: "Current"; readonly held?: string }
+  | { readonly kind: "Unproven"; readonly fault: string }
   | { readonly kind: "Older" }
   | { readonly kind: "Silent" }
   | { readonly kind: "Refused"; readonly fault: string };
@@ -24,7 +26,14 @@ export const sidecarStateOf = (
   digests: ReadonlyMap<number, string>,
 ): SidecarState => {
   if (!heartbeat) return { kind: "Silent" };
-  if (heartbeat.digest === digests.get(heartbeat.contract)) return { kind: "Current" };
+  // Whatever its config: it refuses everything.
+  if (heartbeat.identityFault !== undefined)
+    return { kind: "Unproven", fault: `pod ${pod.name}: ${heartbeat.identityFault}` };
+  if (heartbeat.digest === digests.get(heartbeat.contract))
+    return {
+      kind: "Current",
+      ...(heartbeat.identityHeld !== undefined && { held: `pod ${pod.name}: ${heartbeat.identityHeld}` }),
+    };
   if (heartbeat.fault !== undefined) return { kind: "Refused", fault: `pod ${pod.name}: ${heartbeat.fault}` };
   return { kind: "Older" };
 };
@@ -42,6 +51,13 @@ export const programmedOf = (states: readonly SidecarState[]): Verdict => {
       reason: "ConfigRefused",
       message: `${count("Refused")} of ${total} sidecars keep the last good config: ${refused.fault.slice(0, 1024)}`,
     };
+  const unproven = states.find((state) => state.kind === "Unproven");
+  if (unproven)
+    return {
+      status: "False",
+      reason: "IdentityRefused",
+      message: `${count("Unproven")} of ${total} sidecars refuse every request, because their pod's identity is not proven: ${unproven.fault.slice(0, 1024)}`,
+    };
   const current = count("Current");
   if (count("Older") > 0)
     return {
@@ -57,5 +73,11 @@ export const programmedOf = (states: readonly SidecarState[]): Verdict => {
     };
   const message =
     total === 0 ? "published; no pod runs with it yet" : `${total} of ${total} sidecars run the current config`;
-  return { status: "True", reason: "Programmed", message };
+  const held = states.flatMap((state) => (state.kind === "Current" && state.held !== undefined ? [state.held] : []));
+  if (held.length === 0) return { status: "True", reason: "Programmed", message };
+  return {
+    status: "True",
+    reason: "Programmed",
+    message: `${message}; ${held.length} of them keep an identity that they cannot verify now: ${held[0]?.slice(0, 1024)}`,
+  };
 };

@@ -2,6 +2,7 @@
 import type { AIRoute } from "../../api/airoute.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { PodIdentityConfig } from "../../config/pod-identity.ts";
 import { configSecretName, type Workload, workloadKey } from "../../inject/workload.ts";
 import type { Caches } from "../cluster/caches.ts";
 import type { InjectedPod } from "../cluster/projections.ts";
@@ -20,6 +21,9 @@ const clockSkewMsMax = 3_600_000;
 /** Patches of pods that are under way at once. */
 const nudgesAtOnce = 20;
 
+/** How soon a workload is looked at again while the cluster's token keys are not known, ms; their first reading enqueues it, too. */
+const unknownIssuerMs = 5_000;
+
 /** What it works with. */
 export interface WorkloadDeps {
   readonly caches: Caches;
@@ -28,6 +32,10 @@ export interface WorkloadDeps {
   readonly state: SharedState;
   /** Throws while the keyring has not been read. */
   readonly keysOf: (namespace: string) => NamespaceKeys;
+  /** Audiences that injected pods get tokens for. */
+  readonly tokenAudiences: readonly string[];
+  /** How pods prove who they are; undefined: not known yet, and nothing is published without it. */
+  readonly podIdentity: () => PodIdentityConfig | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Statuses that this workload's outcome changes. */
@@ -37,6 +45,7 @@ export interface WorkloadDeps {
 /** What one run works on. */
 interface Run {
   readonly workload: Workload;
+  readonly podIdentity: PodIdentityConfig;
   readonly routes: readonly AIRoute[];
   readonly pods: readonly InjectedPod[];
   /** What `publish` compiled, for the steps behind it. */
@@ -66,8 +75,12 @@ export class WorkloadReconciler {
   /** Level-triggered: looks at what is, whatever the change was. */
   async reconcile(workload: Workload): Promise<Outcome> {
     const { caches } = this.#deps;
+    const podIdentity = this.#deps.podIdentity();
+    // A config without it would make sidecars refuse everything: what they have is better.
+    if (!podIdentity) return waiting("the cluster's token keys have not been read yet", unknownIssuerMs);
     const run: Run = {
       workload,
+      podIdentity,
       routes: caches
         .routesNaming(workload.namespace, workload.serviceAccount)
         .filter(({ metadata }) => workload.routePick === undefined || metadata.name === workload.routePick),
@@ -81,8 +94,9 @@ export class WorkloadReconciler {
   }
 
   /** Nobody uses it: the refusing config at once, and the Secret goes ten minutes later. */
-  async removeUnused({ workload, routes, pods }: Run): Promise<Outcome> {
+  async removeUnused(run: Run): Promise<Outcome> {
     const { caches, clock, publisher } = this.#deps;
+    const { workload, routes, pods } = run;
     if (pods.length > 0 || (routes.length > 0 && this.#isWanted(workload))) {
       this.#unusedSinceMs.delete(workloadKey(workload));
       return next;
@@ -93,7 +107,7 @@ export class WorkloadReconciler {
     const key = workloadKey(workload);
     if (published.unusedSinceMs === undefined) {
       this.#unusedSinceMs.set(key, clock.nowMs());
-      const desired = this.#compile({ workload, routes, pods });
+      const desired = this.#compile(run);
       if (desired.data) await publisher.publish(workload, desired, { isUnused: true });
       return done(unusedSecretMs);
     }
@@ -188,14 +202,16 @@ export class WorkloadReconciler {
     return done(isAnyBehind ? reminderMsMin : undefined);
   }
 
-  #compile({ workload, pods }: Run): Desired {
-    const { caches, keysOf } = this.#deps;
+  #compile({ workload, pods, podIdentity }: Run): Desired {
+    const { caches, keysOf, tokenAudiences } = this.#deps;
     const { namespace } = workload;
     return desiredOf(workload, {
-      routes: caches.routesNaming(namespace, workload.serviceAccount).length > 0 ? caches.routes(namespace) : [],
+      routes: caches.routes(namespace), // all: who is named by none is told so, unless there is none
       quotas: caches.quotas(namespace),
       secrets: caches.secrets(namespace),
       keys: keysOf(namespace),
+      tokenAudiences,
+      podIdentity,
       contracts: pods.map(({ contract }) => contract),
     });
   }

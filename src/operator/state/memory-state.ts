@@ -22,8 +22,9 @@ export class MemoryState implements SharedState {
   }
 
   /** A sidecar's heartbeat: it lasts 30 s of the clock. */
-  beat(namespace: string, { pod, digest, contract, release, fault }: Omit<Beat, "instance">): void {
-    const heartbeat = { pod, digest, contract, release, ...(fault !== undefined && { fault }) };
+  beat(namespace: string, beat: Omit<Beat, "instance">): void {
+    const { pod } = beat;
+    const { instance: _, ...heartbeat } = { instance: "", ...beat };
     this.#beats.set(`${namespace}/${pod}`, { heartbeat, endsMs: this.#clock.monotonicMs() + beatTtlMs });
   }
 

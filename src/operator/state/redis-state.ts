@@ -3,7 +3,7 @@ import type { AIQuota } from "../../api/aiquota.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { aclSetUser, aclUserOf, isAclUser } from "../../redis/acl.ts";
-import { decodeBeat } from "../../redis/heartbeat.ts";
+import { type Beat, decodeBeat } from "../../redis/heartbeat.ts";
 import { beatKey } from "../../redis/keys.ts";
 import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
 import type { RedisPlace } from "../../redis/place.ts";
@@ -137,10 +137,4 @@ export class RedisState implements SharedState {
   }
 }
 
-const heartbeatOf = ({ pod, digest, contract, release, fault }: Heartbeat): Heartbeat => ({
-  pod,
-  digest,
-  contract,
-  release,
-  ...(fault !== undefined && { fault }),
-});
+const heartbeatOf = ({ instance: _, ...heartbeat }: Beat): Heartbeat => heartbeat;

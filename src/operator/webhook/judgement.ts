@@ -26,6 +26,8 @@ export interface Neighbours {
   readonly routes: readonly AIRoute[];
   readonly quotas: readonly AIQuota[];
   readonly secrets: readonly SecretResource[];
+  /** Audiences that injected pods get tokens for; absent: not known. */
+  readonly tokenAudiences?: readonly string[] | undefined;
 }
 
 /** One thing found: the line as `sidegate validate` prints it behind the place, and the object that it is about. */

@@ -12,17 +12,23 @@ import { type Judged, judgeFindings, type Neighbours } from "./judgement.ts";
 import type { AdmissionRequest, Decision } from "./review.ts";
 import type { AdmissionHandler } from "./server.ts";
 
+/** What the webhook judges with. `tokenAudiences`: those that injected pods get tokens for; absent: not judged. */
+export interface ValidateDeps {
+  readonly view: ResourceView;
+  readonly tokenAudiences?: readonly string[];
+}
+
 /** Judges CREATE and UPDATE of AIRoutes and AIQuotas. */
 export const createValidateHandler =
-  ({ view }: { readonly view: ResourceView }): AdmissionHandler =>
+  (deps: ValidateDeps): AdmissionHandler =>
   (request: AdmissionRequest): Decision => {
     if (request.operation === "DELETE" || isDeleted(request.object)) return { kind: "allowed", reason: "Deleted" };
     if (request.operation === "UPDATE" && isSameSpec(request)) return { kind: "allowed", reason: "Unchanged" };
     const { kind, group } = request.kind;
     if (group === "sidegate.dev" && kind === "AIRoute")
-      return judge(request, view, { kind, schema: airouteSchema, as: (route) => ({ kind, route }) });
+      return judge(request, deps, { kind, schema: airouteSchema, as: (route) => ({ kind, route }) });
     if (group === "sidegate.dev" && kind === "AIQuota")
-      return judge(request, view, { kind, schema: aiquotaSchema, as: (quota) => ({ kind, quota }) });
+      return judge(request, deps, { kind, schema: aiquotaSchema, as: (quota) => ({ kind, quota }) });
     const message = `this webhook judges AIRoute and AIQuota, not ${kind}; mend the rules of the ValidatingWebhookConfiguration`;
     return { kind: "refused", reason: "UnexpectedKind", message };
   };
@@ -36,7 +42,7 @@ interface Reading<Resource extends AIRoute | AIQuota> {
 
 const judge = <Resource extends AIRoute | AIQuota>(
   request: AdmissionRequest,
-  view: ResourceView,
+  { view, tokenAudiences }: ValidateDeps,
   reading: Reading<Resource>,
 ): Decision => {
   const parsed = parseWith(reading.schema, projected(request.object, request));
@@ -50,7 +56,7 @@ const judge = <Resource extends AIRoute | AIQuota>(
     const warnings = ["sidegate is starting: only the schema was checked; the object's status will say the rest"];
     return { kind: "allowed", reason: "SchemaOnly", warnings };
   }
-  const around = neighbours(request.namespace, view);
+  const around = { ...neighbours(request.namespace, view), tokenAudiences };
   const before = judgeFindings(
     old && "value" in old ? reading.as(old.value) : undefined,
     reading.as(parsed.value),

@@ -13,8 +13,11 @@ import type { SidecarMetrics } from "../metrics.ts";
 import { spliceMultipart } from "../multipart/splice.ts";
 import { forwardedQuery } from "../openai/paths.ts";
 import type { Handler } from "../stage.ts";
-import { attempt } from "../upstream/attempt.ts";
-import { type Backend, credentialHeaders, targetEdits, upstreamPath } from "../upstream/dialect.ts";
+import { type AttemptRequest, type AttemptResult, attempt } from "../upstream/attempt.ts";
+import type { HeaderPairs } from "../upstream/credentials/credential.ts";
+import { CredentialFault } from "../upstream/credentials/fault.ts";
+import { CredentialTurn } from "../upstream/credentials/turn.ts";
+import { type Backend, targetEdits, upstreamPath } from "../upstream/dialect.ts";
 import { forwardedRequestHeaders } from "../upstream/headers.ts";
 import type { Pools } from "../upstream/pools.ts";
 import { orderTargets, type Rests, type Target, targetsOf } from "../upstream/targets.ts";
@@ -68,12 +71,67 @@ function isPinned(exchange: Admitted): boolean {
   return ["previous_response_id", "conversation"].some((key) => (root.get(key)?.kind ?? "null") !== "null");
 }
 
-function callTarget(
-  deps: CallDeps,
-  exchange: Admitted,
-  target: Target,
-  options: { query: string; mayFailOver: boolean },
-) {
+/** Calls a target with one credential after the other, until an answer is passed on or none is left. */
+async function callTarget(deps: CallDeps, exchange: Admitted, target: Target, how: How): Promise<AttemptResult> {
+  const { backend } = target;
+  const pool = backend.credentials;
+  if (pool.isEmpty) return callOnce(deps, exchange, target, { ...how, headers: [], onKeyStatus: () => false });
+  const turn = new CredentialTurn({
+    pool,
+    canRepeat: exchange.body.kind !== "raw",
+    rests: (name, status) => deps.metrics.credentialRests(name, status),
+  });
+  let last: AttemptResult | undefined;
+  for (let credential = turn.first(); credential; credential = turn.next()) {
+    const got = credential.headers();
+    const headers = got instanceof Promise ? await awaited(got, exchange) : got;
+    if (headers instanceof Error) {
+      last = { kind: "failed", error: noCredential(backend.name, headers), unsent: true };
+      if (exchange.abortReason !== undefined) return last;
+      turn.pass();
+      continue;
+    }
+    const onKeyStatus = (status: number, waitMs?: number): boolean => turn.refused(headers, status, waitMs);
+    const result = await callOnce(deps, exchange, target, { ...how, headers, onKeyStatus });
+    if (result.kind === "ended" || !result.isRekeyed || exchange.abortReason !== undefined)
+      return turn.isOut && result.kind === "failed" ? { ...result, restMs: pool.freeInMs() } : result;
+    deps.metrics.upstreamAttempt(backend.name, "credential_refused");
+    last = result;
+  }
+  return (
+    last ?? { kind: "failed", error: refuse("credential_unavailable", backend.name, "there is none"), unsent: true }
+  );
+}
+
+/** The headers when they are there, or why there are none. Whoever goes away stops waiting; the exchange serves others. */
+function awaited(headers: Promise<HeaderPairs>, exchange: Admitted): Promise<HeaderPairs | Error> {
+  return new Promise((resolve) => {
+    headers.then(resolve, (fault: unknown) => resolve(fault instanceof Error ? fault : new Error(String(fault))));
+    exchange.onAbort((reason) => resolve(reason === "drain" ? refuse("draining") : new Error("the client went away")));
+  });
+}
+
+function noCredential(backend: string, fault: Error): GatewayError {
+  if (fault instanceof GatewayError) return fault;
+  const isKnown = fault instanceof CredentialFault;
+  return new GatewayError("credential_unavailable", [backend, isKnown ? fault.message : "the exchange failed"], {
+    cause: fault,
+    retry: !isKnown || fault.mayPass,
+    ...(isKnown && fault.mayPass && { retryAfterMs: fault.retryAfterMs }),
+  });
+}
+
+/** How a target is called. */
+interface How {
+  readonly query: string;
+  readonly mayFailOver: boolean;
+}
+interface HowOnce extends How {
+  readonly headers: HeaderPairs;
+  readonly onKeyStatus: AttemptRequest["onKeyStatus"];
+}
+
+function callOnce(deps: CallDeps, exchange: Admitted, target: Target, how: HowOnce): Promise<AttemptResult> {
   const { backend } = target;
   const model = target.model ?? exchange.model;
   const { timeouts } = exchange.rule;
@@ -85,17 +143,18 @@ function callTarget(
   setBackendHeader(exchange, backend.name);
   const { body, contentType } = bodyFor(exchange, backend, model);
   const headers = forwardedRequestHeaders(exchange.request.rawHeaders, exchange.request.headers.connection);
-  headers.push(...credentialHeaders(backend), "accept-encoding", "identity");
+  headers.push(...how.headers, "accept-encoding", "identity");
   if (contentType !== undefined && exchange.request.headers["content-type"] === undefined)
     headers.push("content-type", contentType);
   return attempt({
     exchange,
     pool: deps.pools.get(backend.origin, timeouts.connectMs),
-    path: upstreamPath(backend, exchange, model, options.query),
+    path: upstreamPath(backend, exchange, model, how.query),
     headers: withLength(headers, exchange),
     body,
     timeouts,
-    mayFailOver: options.mayFailOver,
+    mayFailOver: how.mayFailOver,
+    onKeyStatus: how.onKeyStatus,
   });
 }
 

@@ -19,7 +19,14 @@ export type AttemptResult =
   /** The exchange has ended: an answer or an error went to the client. */
   | { readonly kind: "ended" }
   /** Nothing went to the client, and another target may be asked. */
-  | { readonly kind: "failed"; readonly error: GatewayError; readonly unsent: boolean; readonly restMs?: number };
+  | {
+      readonly kind: "failed";
+      readonly error: GatewayError;
+      readonly unsent: boolean;
+      readonly restMs?: number;
+      /** The same target is to be asked with another credential. */
+      readonly isRekeyed?: boolean;
+    };
 
 /** One call, ready to be sent: path, headers and body are the target's already. `body` null: none. */
 export interface AttemptRequest {
@@ -31,10 +38,17 @@ export interface AttemptRequest {
   readonly timeouts: RuleConfig["timeouts"];
   /** A further target may be asked: answers that say "ask another" are not passed on. */
   readonly mayFailOver: boolean;
+  /**
+   * Told when the answer's head speaks about the credential (401, 429); `waitMs`: what its Retry-After says. True: another
+   * one is asked, so this answer is not passed on.
+   */
+  readonly onKeyStatus: (status: number, waitMs: number | undefined) => boolean;
 }
 
 /** Statuses that say: ask another, or later. */
 const failOverStatuses: ReadonlySet<number> = new Set([429, 503]);
+/** Statuses that speak about the credential. */
+const keyStatuses: ReadonlySet<number> = new Set([401, 429]);
 /** Rest of a backend that asks for one without saying how long, in ms. */
 const restDefaultMs = 1_000;
 
@@ -129,9 +143,12 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     exchange.call.firstByteMs = exchange.clock.monotonicMs() - exchange.startedMs;
     const head = headOf(status, headers, controller.rawHeaders);
     this.#head = head;
-    if (mayFailOver && failOverStatuses.has(status)) {
-      const restMs = retryAfterMs(head.headers, exchange.clock.nowMs()) ?? restDefaultMs;
-      this.#settle({ kind: "failed", error: refuse("upstream_error", String(status)), unsent: false, restMs });
+    const mayAskAnother = keyStatuses.has(status) || (mayFailOver && failOverStatuses.has(status));
+    const waitMs = mayAskAnother ? retryAfterMs(head.headers, exchange.clock.nowMs()) : undefined;
+    const isRekeyed = keyStatuses.has(status) && this.#request.onKeyStatus(status, waitMs);
+    if (isRekeyed || (mayFailOver && failOverStatuses.has(status))) {
+      const error = refuse("upstream_error", String(status));
+      this.#settle({ kind: "failed", error, unsent: false, restMs: waitMs ?? restDefaultMs, isRekeyed });
       // the rest of the answer is read and thrown away, so the connection can be used again, but not for long
       this.#wait("upstream_idle_timeout", thrownAwayMsMax);
       return;

@@ -1,9 +1,9 @@
-/** How a backend wants to be spoken to: URL, credential headers, and the edits that its kind of API needs. */
+/** How a backend wants to be spoken to: URL, and the edits that its kind of API needs. */
 
-import type { Secret } from "../../base/secret.ts";
 import type { BackendConfig } from "../../config/contract.ts";
 import type { Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
+import type { CredentialPool } from "./credentials/pool.ts";
 
 /** One backend, ready to be called. */
 export interface Backend {
@@ -14,9 +14,7 @@ export interface Backend {
   /** Path in front of the API's own paths, without trailing slash. */
   readonly basePath: string;
   readonly apiVersion: string;
-  readonly credential: Secret | undefined;
-  readonly organization: string | undefined;
-  readonly project: string | undefined;
+  readonly credentials: CredentialPool;
 }
 
 /** First dated Azure version that knows `stream_options`. Older ones refuse it. */
@@ -35,17 +33,6 @@ export function upstreamPath(backend: Backend, exchange: Shaped, model: string, 
   const withVersion = query === "" ? `?${version}` : `${query}&${version}`;
   const at = endpoint.azure === "deployment" ? `/openai/deployments/${encodeURIComponent(model)}` : "/openai";
   return `${backend.basePath}${at}${path}${withVersion}`;
-}
-
-/** Credential headers; Azure's `api-key`, OpenAI's bearer with organization and project. */
-export function credentialHeaders(backend: Backend): string[] {
-  const key = backend.credential?.reveal();
-  if (key === undefined) return [];
-  if (backend.type === "AzureOpenAI") return ["api-key", key];
-  const headers = ["authorization", `Bearer ${key}`];
-  if (backend.organization !== undefined) headers.push("openai-organization", backend.organization);
-  if (backend.project !== undefined) headers.push("openai-project", backend.project);
-  return headers;
 }
 
 /** The body's edits for this backend: the model it knows, the cap under the name it takes, usage where it can report it. */

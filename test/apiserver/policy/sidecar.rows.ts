@@ -123,6 +123,21 @@ const environmentRows: readonly PolicyRow[] = [
     "environment is not the injector's",
   ),
   row(
+    "another pod's uid",
+    (pod) => setEnv(pod, "SIDEGATE_POD_UID", "0f9f6a5e-1b1c-4d5e-8f70-0a1b2c3d4e5f"),
+    "environment is not the injector's",
+  ),
+  row(
+    "another pod's token",
+    (pod) => setEnv(pod, "SIDEGATE_TOKEN_FILE", "/var/run/secrets/mine/token-0"),
+    "environment is not the injector's",
+  ),
+  row(
+    "a token beside the volume",
+    (pod) => setEnv(pod, "SIDEGATE_TOKEN_FILE", "/var/run/secrets/sidegate/token-0/../../mine"),
+    "environment is not the injector's",
+  ),
+  row(
     "a Redis of one's own",
     (pod) => setEnv(pod, "SIDEGATE_REDIS_URL", "redis://x"),
     "environment is not the injector's",

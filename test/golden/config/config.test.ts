@@ -39,8 +39,15 @@ describe.each(versions.map(({ name }) => name))("%s", (version) => {
   test.each(names)("%s is written for the sidecars of every readable version, and says the same there", (name) => {
     const config = decodeConfig(text(name));
     for (const readable of readableVersions) {
+      // Sidecars of version 1 exchange no tokens: src/config/contract-v1.test.ts says what they get instead.
+      if (readable === 1 && text(name).includes('"WorkloadIdentity"')) continue;
       const written = encodeConfigAs(config, readable);
-      expect(written && decodeVersioned(written)).toEqual({ config, contract: readable });
+      // Sidecars of version 1 verify no token.
+      const { podIdentity: _, isNotParent: __, ...known } = config;
+      expect(written && decodeVersioned(written)).toEqual({
+        config: readable === 1 ? known : config,
+        contract: readable,
+      });
     }
   });
 });
