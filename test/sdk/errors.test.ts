@@ -157,9 +157,15 @@ describe.each(sdks)("refusals of our own, %s", (sdk) => {
       is: { class: "RateLimitError", status: 429, code: "insufficient_quota", type: "insufficient_quota" },
     },
     {
-      name: "no route at all",
+      name: "a route that names others",
       yaml: (url: string) =>
         openRoute(url).replace("kind: ServiceAccount, name: default", "kind: ServiceAccount, name: other"),
+      probe: "probe: chat",
+      is: { class: "PermissionDeniedError", status: 403, code: "identity_refused" },
+    },
+    {
+      name: "no route at all",
+      yaml: (url: string) => openRoute(url).replaceAll("namespace: default", "namespace: elsewhere"),
       probe: "probe: chat",
       is: { class: "InternalServerError", status: 503, code: "no_route" },
     },
