@@ -23,6 +23,8 @@ export interface CompileInput {
   readonly routes: readonly AIRoute[];
   readonly quotas: readonly AIQuota[];
   readonly secrets: readonly SecretResource[];
+  /** Quotas that concern the workload and cannot be read: what they limit is not known, so the route refuses everything. Absent: none. */
+  readonly unreadableQuotas?: readonly { readonly name: string; readonly message: string }[] | undefined;
   /** Keys for what the namespace stores, newest first; `secret` is 32 bytes in base64. At least one. */
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
   /** Audiences that injected pods get tokens for; absent: not known here, so no credential is refused for its audience. */
@@ -123,7 +125,9 @@ interface JudgedQuotas {
 const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): JudgedQuotas => {
   const quotas: QuotaConfig[] = [];
   const findings: Finding[] = [];
-  const blocks: string[] = [];
+  const blocks = (input.unreadableQuotas ?? []).map(
+    ({ name, message }) => `AIQuota ${name} cannot be read, so it cannot be enforced: ${message}`,
+  );
   for (const quota of quotasOf(input)) {
     findings.push(
       ...targetFindings(quota, input),

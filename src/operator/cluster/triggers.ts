@@ -4,6 +4,7 @@ import type { AIRoute } from "../../api/airoute.ts";
 import type { SecretResource } from "../../api/secret.ts";
 import { type Workload, workloadKey } from "../../inject/workload.ts";
 import { namespaceItem, quotaItem, routeItem, workloadItem } from "../reconcile/keys.ts";
+import { unreadTargets } from "../reconcile/unreadable-quotas.ts";
 import type { CacheListener, Caches } from "./caches.ts";
 import type { Entry, InjectedPod, Published } from "./projections.ts";
 
@@ -25,13 +26,7 @@ export class Triggers implements CacheListener {
     const { namespace = "", name = "" } = (current ?? previous)?.metadata ?? {};
     this.#enqueue(routeItem(namespace, name));
     // A status that was written is no change of what is compiled.
-    if (
-      previous &&
-      current &&
-      previous.metadata.uid === current.metadata.uid &&
-      previous.metadata.generation === current.metadata.generation
-    )
-      return;
+    if (isSameSpec(previous, current)) return;
     const accounts = new Set(
       [previous, current].flatMap((entry) => entry?.resource?.spec.parentRefs.map((ref) => ref.name) ?? []),
     );
@@ -51,13 +46,7 @@ export class Triggers implements CacheListener {
   quota(previous: Entry<AIQuota> | undefined, current: Entry<AIQuota> | undefined): void {
     const { namespace = "", name = "" } = (current ?? previous)?.metadata ?? {};
     this.#enqueue(quotaItem(namespace, name));
-    if (
-      previous &&
-      current &&
-      previous.metadata.uid === current.metadata.uid &&
-      previous.metadata.generation === current.metadata.generation
-    )
-      return;
+    if (isSameSpec(previous, current)) return;
     for (const serviceAccount of this.#reach(namespace, [previous, current])) this.#account(namespace, serviceAccount);
   }
 
@@ -153,7 +142,12 @@ export class Triggers implements CacheListener {
     const add = (route: AIRoute | undefined): void => {
       for (const { name } of route?.spec.parentRefs ?? []) accounts.add(name);
     };
-    for (const { kind, name } of entries.flatMap((entry) => entry?.resource?.spec.targetRefs ?? [])) {
+    const anything = [{ kind: "Namespace", name: namespace }];
+    const targetsOf = (entry: Entry<AIQuota>): readonly { readonly kind: string; readonly name: string }[] => {
+      const targets = entry.resource?.spec.targetRefs ?? unreadTargets(entry);
+      return targets.length > 0 ? targets : anything;
+    };
+    for (const { kind, name } of entries.flatMap((entry) => (entry ? targetsOf(entry) : []))) {
       if (kind === "ServiceAccount") accounts.add(name);
       else if (kind === "AIRoute") add(this.#caches().routeEntry(namespace, name)?.resource);
       else for (const route of this.#caches().routes(namespace)) add(route);
@@ -161,3 +155,13 @@ export class Triggers implements CacheListener {
     return accounts;
   }
 }
+
+/** Nothing but the status or labels differ: the API server counts the generation up with each change of the spec. */
+const isSameSpec = (
+  previous: Pick<Entry<AIQuota>, "metadata"> | undefined,
+  current: Pick<Entry<AIQuota>, "metadata"> | undefined,
+): boolean =>
+  previous !== undefined &&
+  current !== undefined &&
+  previous.metadata.uid === current.metadata.uid &&
+  previous.metadata.generation === current.metadata.generation;

@@ -2,7 +2,7 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { SecretResource } from "../../api/secret.ts";
-import { type CompileResult, compile } from "../../compile/compile.ts";
+import { type CompileInput, type CompileResult, compile } from "../../compile/compile.ts";
 import { configFileName, digestOf, encodeConfigAs } from "../../config/codec.ts";
 import { contractVersion } from "../../config/contract.ts";
 import type { PodIdentityConfig } from "../../config/pod-identity.ts";
@@ -35,6 +35,7 @@ export const desiredOf = (
     readonly routes: readonly AIRoute[];
     readonly quotas: readonly AIQuota[];
     readonly secrets: readonly SecretResource[];
+    readonly unreadableQuotas?: CompileInput["unreadableQuotas"];
     readonly keys: NamespaceKeys;
     /** Audiences that injected pods get tokens for. */
     readonly tokenAudiences: readonly string[];
@@ -50,6 +51,7 @@ export const desiredOf = (
     routes: from.routes,
     quotas: from.quotas,
     secrets: from.secrets,
+    unreadableQuotas: from.unreadableQuotas,
     keys: from.keys.keys,
     tokenAudiences: from.tokenAudiences,
     podIdentity: from.podIdentity,

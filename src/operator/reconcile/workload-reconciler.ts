@@ -13,6 +13,7 @@ import type { Outcomes } from "./outcomes.ts";
 import { sidecarStateOf } from "./programmed.ts";
 import type { Publisher } from "./publisher.ts";
 import { Reminders, reminderMsMin } from "./reminders.ts";
+import { unreadableQuotas } from "./unreadable-quotas.ts";
 
 /** How long an unused config Secret stays, ms: a Deployment that is scaled to zero and back, or re-created, finds it there. */
 export const unusedSecretMs = 600_000;
@@ -209,6 +210,7 @@ export class WorkloadReconciler {
       routes: caches.routes(namespace), // all: who is named by none is told so, unless there is none
       quotas: caches.quotas(namespace),
       secrets: caches.secrets(namespace),
+      unreadableQuotas: unreadableQuotas(workload, caches),
       keys: keysOf(namespace),
       tokenAudiences,
       podIdentity,
