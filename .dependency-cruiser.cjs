@@ -5,7 +5,7 @@
 const layers = {
   base: [],
   openai: [],
-  api: ["base", "openai"],
+  api: ["base", "openai", "config"], // config: names and bounds that both sides share
   config: ["base", "openai"],
   compile: ["api", "config", "openai", "base"],
   resources: ["api", "compile", "base", "openai", "config"],

@@ -1,9 +1,10 @@
 /** Rules of a route: which requests they match, where those go, and what happens to them on the way. */
 import { z } from "zod";
+import { callerValueLengthMax } from "../config/caller.ts";
 import { endpointNames } from "../openai/endpoints.ts";
 import { bodyMembersSchema } from "./body-members.ts";
 import { durationSchema } from "./duration.ts";
-import { entryName, modelName } from "./object.ts";
+import { entryName, modelName, objectName } from "./object.ts";
 import { quantitySchema } from "./quantity.ts";
 import { uniqueScalars, withRules } from "./rules.ts";
 
@@ -118,9 +119,24 @@ const cacheSchema = z.strictObject({
     })
     .describe("Answers a request from the cache when all that can change the answer is the same."),
   partition: z
-    .enum(["ServiceAccount", "Namespace", "Route"])
-    .default("ServiceAccount")
-    .describe("Who shares answers. An answer never crosses its partition."),
+    .enum(["User", "Tenant", "ServiceAccount", "Namespace", "Route"])
+    .optional()
+    .describe(
+      "Who shares answers. An answer never crosses its partition. Absent: `ServiceAccount`, or `User` where callers prove who they are (`identity.require`).",
+    ),
+});
+
+/** Not `matching`: a route can hold so many of them that the API server refuses a rule over each, by its cost. */
+const callerValues = () =>
+  uniqueScalars(z.array(z.string().min(1).max(callerValueLengthMax)).min(1).max(64)).optional();
+
+const allowSchema = z.strictObject({
+  serviceAccounts: uniqueScalars(z.array(objectName()).min(1).max(16))
+    .optional()
+    .describe("Service accounts of the route's namespace whose pods may."),
+  users: callerValues().describe("Users who may, as `identity` knows them."),
+  groups: callerValues().describe("Groups of which the caller needs one."),
+  roles: callerValues().describe("Roles of which the caller needs one."),
 });
 
 /** One rule of a route. */
@@ -132,6 +148,11 @@ export const ruleSchema = z.strictObject({
     .max(16)
     .describe(
       "The rule applies when any of these matches. The first rule of the route that applies decides; a request that none matches is refused.",
+    ),
+  allow: allowSchema
+    .optional()
+    .describe(
+      "Who may use the rule: every list that stands here must hold one of the caller's. For those who may not the rule does not apply, and the next one is asked. Absent: everybody of the route.",
     ),
   backendRefs: withRules(z.array(backendRefSchema).min(1).max(16), [
     {

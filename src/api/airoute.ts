@@ -1,6 +1,8 @@
 /** AIRoute: what a workload may call, where it goes, and under which rules. */
 import { z } from "zod";
 import { backendSchema } from "./airoute-backend.ts";
+import { identitySchema } from "./airoute-identity.ts";
+import { listenerSchema } from "./airoute-listener.ts";
 import { ruleSchema } from "./airoute-rule.ts";
 import { moneySchema } from "./money.ts";
 import { apiVersion, metadataSchema, modelName, objectName } from "./object.ts";
@@ -77,8 +79,7 @@ const auditSchema = withRules(
   ],
 );
 
-/** Spec of an AIRoute, defaults filled in. */
-export const airouteSpecSchema = z.strictObject({
+const specShape = z.strictObject({
   parentRefs: withRules(z.array(parentRefSchema).min(1).max(16), [
     {
       cel: "self.all(a, self.exists_one(b, a.name == b.name))",
@@ -88,21 +89,8 @@ export const airouteSpecSchema = z.strictObject({
   ]).describe(
     "Service accounts whose pods use this route. A pod opts in by annotation; its identity selects the route.",
   ),
-  listener: z
-    .strictObject({
-      address: z.enum(["Loopback"]).default("Loopback").describe("Loopback: only the pod itself can connect."),
-    })
-    .optional()
-    .describe("Where the sidecar listens. Absent: Loopback."),
-  identity: z
-    .strictObject({
-      require: z
-        .enum(["ServiceAccount"])
-        .default("ServiceAccount")
-        .describe("ServiceAccount: the caller is the pod's service account."),
-    })
-    .optional()
-    .describe("Who the caller is. Absent: ServiceAccount."),
+  listener: listenerSchema.optional().describe("Where the sidecar listens, and whom it lets in. Absent: Loopback."),
+  identity: identitySchema.optional().describe("Who the caller is. Absent: ServiceAccount."),
   backends: uniqueByName(z.array(backendSchema).min(1).max(16)).describe(
     "Upstream accounts and endpoints of the route.",
   ),
@@ -116,6 +104,38 @@ export const airouteSpecSchema = z.strictObject({
     .prefault({})
     .describe("The record of each call: committed before any byte leaves the pod, and again with its outcome."),
 });
+
+/** Who must prove more than the pod: nobody, where the route says nothing of it. */
+const requireOf = ({ identity }: z.output<typeof specShape>): string => identity?.require ?? "ServiceAccount";
+
+/** Spec of an AIRoute, defaults filled in. */
+export const airouteSpecSchema = withRules(specShape, [
+  {
+    cel: "!has(self.listener) || self.listener.address != 'Pod' || (has(self.identity) && self.identity.require != 'ServiceAccount')",
+    message:
+      "must have require: Bearer or APIKey with listener.address Pod: who connects from elsewhere is not this pod's service account",
+    path: "identity",
+    check: (spec) => spec.listener?.address !== "Pod" || requireOf(spec) !== "ServiceAccount",
+  },
+  {
+    cel: "(has(self.identity) && self.identity.require != 'ServiceAccount') || self.rules.all(r, !has(r.allow) || (!has(r.allow.users) && !has(r.allow.groups) && !has(r.allow.roles)))",
+    message:
+      "may name users, groups and roles in allow only with identity.require: Bearer or APIKey; without them nobody has any",
+    path: "rules",
+    check: (spec) =>
+      requireOf(spec) !== "ServiceAccount" ||
+      spec.rules.every(({ allow }) => !allow || (!allow.users && !allow.groups && !allow.roles)),
+  },
+  {
+    cel: "(has(self.identity) && self.identity.require != 'ServiceAccount') || self.rules.all(r, !has(r.cache) || !has(r.cache.partition) || !(r.cache.partition in ['User', 'Tenant']))",
+    message:
+      "may have cache.partition User and Tenant only with identity.require: Bearer or APIKey; without them nobody is known",
+    path: "rules",
+    check: (spec) =>
+      requireOf(spec) !== "ServiceAccount" ||
+      spec.rules.every(({ cache }) => cache?.partition !== "User" && cache?.partition !== "Tenant"),
+  },
+]);
 
 /** Status of an AIRoute; only the operator writes it. */
 export const airouteStatusSchema = z.strictObject({

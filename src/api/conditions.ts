@@ -5,6 +5,7 @@ export const conditionTypes = {
   Accepted: "The resource is valid and in force.",
   ResolvedRefs: "All that it refers to was found and may be used.",
   Programmed: "Every live sidecar runs it.",
+  CredentialsAccepted: "No provider refuses a credential; stands from the first refusal on.",
 } as const;
 /** A type of condition. */
 export type ConditionType = keyof typeof conditionTypes;
@@ -21,6 +22,8 @@ export const conditionReasons = {
       "A quota of the route cannot be enforced, so the route refuses everything until that is mended.",
     AudienceNotProjected:
       "A credential needs a token that pods do not get; its audience is to be added to injection.tokenAudiences of the chart.",
+    TokenHostNotAllowed:
+      "A credential would send the pod's token to a host that injection.tokenHosts of the chart does not hold; it is not used.",
     ConfigTooLarge: "The compiled config does not fit into a Secret; the last one that did stays in force.",
   },
   ResolvedRefs: {
@@ -44,6 +47,11 @@ export const conditionReasons = {
     IdentityRefused:
       "A live sidecar refuses every request, because its pod's token does not prove who it is; the message says why.",
     NotInForce: "Nothing runs it, because it is not accepted; the condition Accepted says why.",
+  },
+  CredentialsAccepted: {
+    CredentialsAccepted: "No live sidecar has a credential that was refused when it was asked last.",
+    CredentialRefused:
+      "A provider answered 401 to a credential, which is used no more but for one try a minute; the message names it and the fix.",
   },
 } as const;
 /** A reason of any type. */

@@ -8,7 +8,7 @@ const conditionSchema = z.strictObject({
     .regex(
       /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$/,
     )
-    .describe("Accepted, ResolvedRefs or Programmed."),
+    .describe("Accepted, ResolvedRefs, Programmed or CredentialsAccepted."),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
   reason: z
     .string()

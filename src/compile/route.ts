@@ -33,6 +33,7 @@ export const compileRoute = (
     for (const fault of compiled.faults) find({ ...fault, path: ["spec", "backends", index, ...fault.path] });
   });
 
+  const isCallerKnown = (route.spec.identity?.require ?? "ServiceAccount") !== "ServiceAccount";
   const declared = new Set(route.spec.backends.map((backend) => backend.name));
   const rules = route.spec.rules.map((spec, ruleIndex) => {
     const path = ["spec", "rules", ruleIndex];
@@ -47,7 +48,7 @@ export const compileRoute = (
         isPending: false,
       });
     });
-    return compileRule(spec, new Set(usable.keys()));
+    return compileRule(spec, new Set(usable.keys()), isCallerKnown ? "User" : "ServiceAccount");
   });
 
   const referenced = new Set(rules.flatMap((rule) => rule.backendRefs.map((ref) => ref.name)));

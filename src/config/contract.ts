@@ -6,7 +6,9 @@
  */
 import * as z from "zod";
 import { endpointNames } from "../openai/endpoints.ts";
+import { allowSchema, callerSchema } from "./caller.ts";
 import { credentialSchema } from "./credential.ts";
+import { listenerSchema } from "./listener.ts";
 import { podIdentitySchema } from "./pod-identity.ts";
 
 /** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
@@ -44,6 +46,8 @@ export const ruleSchema = z.strictObject({
       endpoints: z.array(z.enum(endpointNames)).min(1),
     }),
   ),
+  /** Who may use the rule. Absent: everybody. For those who may not it does not match, and the next one is asked. */
+  allow: allowSchema.optional(),
   /** Empty: none of its backends can be used. The rule still matches, so that no later rule takes its requests, and refuses them. */
   backendRefs: z.array(
     z.strictObject({
@@ -88,7 +92,8 @@ export const ruleSchema = z.strictObject({
       ttlMs: milliseconds,
       /** Deterministic: only requests whose answer the client pinned (temperature 0, embeddings, moderations). Always: all. */
       when: z.enum(["Deterministic", "Always"]),
-      partition: z.enum(["ServiceAccount", "Namespace", "Route"]),
+      /** User, Tenant: within the service account. A caller without one is not answered from the cache. */
+      partition: z.enum(["User", "Tenant", "ServiceAccount", "Namespace", "Route"]),
     })
     .optional(),
 });
@@ -158,6 +163,10 @@ export const routeSchema = z.strictObject({
   namespace: name,
   /** GENERATION-DIGEST of what the route says; part of the cache key and of `x-sidegate-policy`. */
   policyVersion: z.string().min(1).max(64),
+  /** What a caller must send. Absent: nothing. */
+  caller: callerSchema.optional(),
+  /** Absent: plain http on loopback. */
+  listener: listenerSchema.optional(),
   backends: z.array(backendSchema),
   rules: z.array(ruleSchema),
   /** By the name that the application asks for. */

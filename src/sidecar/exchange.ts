@@ -13,6 +13,11 @@ export interface Identity {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly pod?: string;
+  /** Who sent the request, where the route wants that proven (`identity.require`). Absent: the workload, whoever of it. */
+  readonly user?: string;
+  readonly tenant?: string;
+  readonly roles?: readonly string[];
+  readonly groups?: readonly string[];
 }
 
 /** A request body as it came: bytes with what was found in them, or a stream that nobody has read. */

@@ -26,6 +26,8 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   if (!isCacheableRequest(body.document, exchange, cache.when)) return undefined;
   const control = cacheControlOf(exchange.request.headers);
   if (!control.lookUp && !control.store) return undefined;
+  const partition = partitionOf(exchange, route, cache.partition);
+  if (partition === undefined) return undefined;
   const canonical: Buffer[] = [];
   canonicalDigest(body.document, {
     omit: omitted,
@@ -33,7 +35,7 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   });
   const { headers } = exchange.request;
   const names = [
-    partitionOf(exchange, route, cache.partition),
+    partition,
     `${route.namespace}/${route.name}/${exchange.rule.name}`,
     route.policyVersion,
     match.endpoint.path,
@@ -45,14 +47,26 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   return { name, ttlMs: cache.ttlMs, control };
 }
 
+/** Undefined: the caller belongs to none. Kinds have names of their own, so that a user cannot be called like a namespace. */
 function partitionOf(
-  exchange: Shaped,
+  { identity }: Shaped,
   route: RouteConfig,
   partition: NonNullable<RuleConfig["cache"]>["partition"],
-): string {
-  const { namespace, serviceAccount } = exchange.identity;
-  if (partition === "ServiceAccount") return `sa ${namespace}/${serviceAccount}`;
-  return partition === "Namespace" ? `ns ${namespace}` : `route ${route.namespace}/${route.name}`;
+): string | undefined {
+  const { namespace, serviceAccount, user, tenant } = identity;
+  const workload = `${namespace}/${serviceAccount}`;
+  switch (partition) {
+    case "User":
+      return user === undefined ? undefined : `user ${workload}/${user}`;
+    case "Tenant":
+      return tenant === undefined ? undefined : `tenant ${workload}/${tenant}`;
+    case "ServiceAccount":
+      return `sa ${workload}`;
+    case "Namespace":
+      return `ns ${namespace}`;
+    case "Route":
+      return `route ${route.namespace}/${route.name}`;
+  }
 }
 
 const isSet = (value: JsonValue | undefined): boolean => value !== undefined && value.kind !== "null";
