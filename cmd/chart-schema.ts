@@ -125,6 +125,7 @@ export const valuesSchema = (): Schema => ({
     }),
     networkPolicy: closed({ enabled: flag, apiServerPorts: ports, redisPorts: ports, metricsFrom: objects }),
     monitoring,
+    startup: closed({ enabled: flag, timeoutSeconds: seconds(10, 3600) }),
     cleanup: closed({ enabled: flag, timeoutSeconds: seconds(10, 3600) }),
   }),
 });

@@ -1,7 +1,9 @@
 /** The operator's process: reads its settings, starts, and ends on SIGTERM in order. */
 import { readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { systemClock } from "../src/base/clock.ts";
+import { logLastWords } from "../src/base/last-words.ts";
 import { createLog } from "../src/base/log.ts";
 import { createKubeApi } from "../src/kube/client.ts";
 import { openConnection } from "../src/kube/connection.ts";
@@ -14,6 +16,7 @@ import {
   operatorSettings,
   operatorSettingsTable,
 } from "../src/operator/settings.ts";
+import { awaitWebhook } from "../src/operator/startup.ts";
 import { RedisState } from "../src/operator/state/redis-state.ts";
 import { RedisUrlFault } from "../src/redis/url.ts";
 
@@ -21,7 +24,31 @@ import { RedisUrlFault } from "../src/redis/url.ts";
 const caOf = ({ redisCaFile }: OperatorSettings): string | undefined =>
   redisCaFile === undefined ? undefined : readFileSync(redisCaFile, "utf8");
 
+/** `--await-webhook --namespace NS --timeout-seconds N`: 0 when the API server reaches the webhook, else 1. It needs none of the settings. */
+async function startup(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      "await-webhook": { type: "boolean" },
+      namespace: { type: "string", default: "default" },
+      "timeout-seconds": { type: "string", default: "120" },
+    },
+  });
+  const connection = await openConnection({ env: process.env, clock: systemClock });
+  const fault = await awaitWebhook({
+    openApi: (timeoutMs) => createKubeApi(connection, { timeoutMs }),
+    namespace: values.namespace,
+    timeoutMs: Number(values["timeout-seconds"]) * 1_000,
+    clock: systemClock,
+    pause: setTimeout,
+    log: createLog({ name: "operator", level: "info" }),
+  });
+  if (fault === undefined) return 0;
+  process.stderr.write(`operator: ${fault}\n`);
+  return 1;
+}
+
 async function main(): Promise<number> {
+  if (process.argv.includes("--await-webhook")) return await startup();
   const settings = operatorSettings(process.env, (path) => readFileSync(path, "utf8"));
   const log = createLog({ name: "operator", level: settings.logLevel });
   const api = createKubeApi(await openConnection({ env: process.env, clock: systemClock }));
@@ -55,6 +82,7 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
+logLastWords(createLog({ name: "operator", level: "info" }));
 if (process.argv.includes("--help")) {
   const lines = Object.entries(operatorSettingsTable).map(
     ([name, [, sentence]]) => `  ${name.padEnd(28)} ${sentence}\n`,

@@ -19,6 +19,23 @@ const audience = z
 /** Audiences that every injected pod gets a token for, unless the chart says otherwise. */
 export const tokenAudiencesDefault = [podAudience, "https://api.openai.com/v1", "api://AzureADTokenExchange"] as const;
 
+/** Hosts that exchange pods' tokens: OpenAI, and Microsoft Entra in its three clouds. */
+export const tokenHostsDefault = [
+  "auth.openai.com",
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.partner.microsoftonline.cn",
+  "login.chinacloudapi.cn",
+] as const;
+const tokenHost = z
+  .string()
+  .min(1)
+  .max(260)
+  .regex(
+    /^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:[1-9][0-9]{0,4})?$/,
+    "must be HOST or HOST:PORT",
+  );
+
 /** Settings of the injection; every member has a default but the image. */
 export const injectionSettingsSchema = z.strictObject({
   image: z.string().min(1).max(512),
@@ -33,6 +50,11 @@ export const injectionSettingsSchema = z.strictObject({
     .max(8)
     .refine((all) => all.includes(podAudience), `must hold ${podAudience}: pods prove who they are with that token`)
     .default([...tokenAudiencesDefault]),
+  /** Hosts that pods' tokens may be sent to, to be exchanged; loopback addresses may always. Empty: no other. */
+  tokenHosts: z
+    .array(tokenHost)
+    .max(64)
+    .default([...tokenHostsDefault]),
   /** Life of a projected token, s; the kubelet takes no less than 600. */
   tokenSeconds: z.int().min(600).max(86_400).default(600),
   resources: z
@@ -70,6 +92,8 @@ export const sidecarPlaces = {
   group: 14_100,
   proxyPort: 15_100,
   adminPort: 15_101,
+  /** For other pods, where a route says so. */
+  podPort: 15_102,
   /** Name of the admin port in the pod, by which a PodMonitor finds it; Kubernetes allows 15 characters. */
   adminPortName: "sidegate-admin",
   volumes: {

@@ -57,6 +57,8 @@ beforeAll(async () => {
       "sidegate-check",
       "gatekeeper",
       "gate-check",
+      "sidegate-startup",
+      "gate-startup",
       "sidegate-cleanup",
       "gate-cleanup",
       "default",

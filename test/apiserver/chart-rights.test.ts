@@ -15,13 +15,21 @@ interface Rule {
 interface Granted {
   readonly kind: string;
   /** When it exists: always, or only while helm runs this hook. */
-  readonly hook: "" | "cleanup" | "check";
+  readonly hook: "" | "startup" | "cleanup" | "check";
   readonly rules: readonly Rule[];
 }
 
-const hookOf = (annotation: string | undefined): Granted["hook"] => {
-  if (annotation === undefined) return "";
-  return annotation === "test" ? "check" : "cleanup";
+const hooks: Readonly<Record<string, Granted["hook"]>> = {
+  "": "",
+  "post-install,post-upgrade": "startup",
+  "pre-delete": "cleanup",
+  test: "check",
+};
+
+const hookOf = (annotation = ""): Granted["hook"] => {
+  const hook = hooks[annotation];
+  if (hook === undefined) throw new Error(`docs/rbac.md has no word for rights of the hook ${annotation}`);
+  return hook;
 };
 
 const rulesOf = (objects: readonly KubeObject[]): readonly Granted[] =>

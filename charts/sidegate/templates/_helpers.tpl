@@ -92,6 +92,7 @@ capabilities:
       "imagePullPolicy" (.Values.injection.imagePullPolicy | default .Values.image.pullPolicy)
       "imageOverrides" .Values.injection.imageOverrides
       "tokenAudiences" .Values.injection.tokenAudiences
+      "tokenHosts" .Values.injection.tokenHosts
       "tokenSeconds" .Values.injection.tokenSeconds
       "resources" .Values.injection.resources
       "logLevel" .Values.injection.logLevel

@@ -68,6 +68,13 @@
   verbs: [list]
 {{- end -}}
 
+{{/* Rights of the hook that waits for the webhook: it asks by a dry run, and leaves nothing behind. */}}
+{{- define "sidegate.startupRules" -}}
+- apiGroups: [sidegate.dev]
+  resources: [airoutes]
+  verbs: [create]
+{{- end -}}
+
 {{/* Rights of helm test, which runs `sidegate check`: on objects of the cluster ... */}}
 {{- define "sidegate.checkClusterRules" -}}
 - apiGroups: [apiextensions.k8s.io]
@@ -119,6 +126,11 @@
 
 {{- define "sidegate.cleanupHook" -}}
 helm.sh/hook: pre-delete
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{- define "sidegate.startupHook" -}}
+helm.sh/hook: post-install,post-upgrade
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 

@@ -6,7 +6,7 @@ import { isMap, parseDocument, type YAMLMap } from "yaml";
 import about from "../../../package.json" with { type: "json" };
 import { operatorMetricTable } from "../../../src/operator/metrics.ts";
 import { validateFiles } from "../../../src/resources/validate.ts";
-import { metricCatalogue } from "../../../src/sidecar/metrics.ts";
+import { metricCatalogue } from "../../../src/sidecar/metric-catalogue.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
