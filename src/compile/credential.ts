@@ -11,6 +11,7 @@ import {
 import type { ConditionReason } from "../api/conditions.ts";
 import { credentialLabel, hostsAnnotation, type SecretResource } from "../api/secret.ts";
 import type { CredentialConfig } from "../config/credential.ts";
+import { isTokenHostAllowed } from "./token-host.ts";
 
 /** Characters of a provider key. */
 const valueLengthMax = 8192;
@@ -33,8 +34,25 @@ export interface CredentialInput {
   readonly secrets: readonly SecretResource[];
   /** Audiences that pods get tokens for; absent: not known here, so none is missed. */
   readonly tokenAudiences?: readonly string[] | undefined;
+  /** Hosts that pods' tokens may go to; absent: not known here, so none is refused. */
+  readonly tokenHosts?: readonly string[] | undefined;
 }
 
+const keyName = (namespace: string, { name, key }: NonNullable<CredentialSpec["secretRef"]>): string =>
+  `${namespace}/${name}/${key}`;
+
+const identityName = (
+  { tenantID = "", clientID = "", identityProviderID = "", serviceAccountID = "" }: Identity,
+  isAzure: boolean,
+): string => (isAzure ? `${tenantID}/${clientID}` : `${identityProviderID}/${serviceAccountID}`).slice(0, 253);
+
+/** What metrics, heartbeats and conditions call a credential: NAMESPACE/SECRET/KEY, or whom the pod acts as. */
+export const credentialName = (
+  { secretRef, workloadIdentity }: CredentialSpec,
+  { type, namespace }: Pick<BackendSpec, "type"> & { readonly namespace: string },
+): string => (secretRef ? keyName(namespace, secretRef) : identityName(workloadIdentity ?? {}, type === "AzureOpenAI"));
+
+type Identity = NonNullable<CredentialSpec["workloadIdentity"]>;
 type Target = Pick<BackendSpec, "type"> & { readonly endpoint: string };
 
 /** Resolves one credential for a backend. Never throws on what users wrote. */
@@ -89,13 +107,13 @@ const resolveKey = (
     const message = `key ${key} of Secret ${name} must hold 1 to ${valueLengthMax} visible ASCII characters`;
     return unresolved("SecretInvalid", message, toKey);
   }
-  return { credential: { type: "Secret", name: `${namespace}/${name}/${key}`, value, ...shared } };
+  return { credential: { type: "Secret", name: keyName(namespace, { name, key }), value, ...shared } };
 };
 
 /** Everything that an exchange needs; a pod without a token of the audience could not make it. */
 const resolveIdentity = (
-  identity: NonNullable<CredentialSpec["workloadIdentity"]>,
-  { type, tokenAudiences, shared }: Resolving,
+  identity: Identity,
+  { type, tokenAudiences, tokenHosts, shared }: Resolving,
 ): ResolvedCredential => {
   const { tenantID = "", clientID, identityProviderID = "", serviceAccountID = "" } = identity;
   const isAzure = type === "AzureOpenAI";
@@ -107,12 +125,24 @@ const resolveIdentity = (
   const tokenURL = isAzure ? entraTokenUrl(identity.authority, tenantID) : (identity.tokenURL ?? openaiTokenUrl);
   if (!URL.canParse(tokenURL))
     return unresolved("BackendInvalid", `${tokenURL} is not a URL that can be called`, ["workloadIdentity"]);
-  const name = isAzure ? `${tenantID}/${clientID ?? ""}` : `${identityProviderID}/${serviceAccountID}`;
+  const tokenAt = new URL(tokenURL);
+  if (tokenHosts && !isTokenHostAllowed(tokenAt, tokenHosts)) {
+    const message = `pods' tokens may not go to ${tokenAt.host}: add it to injection.tokenHosts of the chart, if it is the provider's`;
+    const path = ["workloadIdentity", isAzure ? "authority" : "tokenURL"];
+    return { ...unresolved("TokenHostNotAllowed", message, path), type: "Accepted", isPending: true };
+  }
   const exchange = isAzure
     ? ({ type: "Entra", clientID: clientID ?? "", scope: identity.scope ?? entraScope } as const)
     : ({ type: "OpenAI", identityProviderID, serviceAccountID, ...(clientID && { clientID }) } as const);
   return {
-    credential: { type: "WorkloadIdentity", name: name.slice(0, 253), audience, tokenURL, exchange, ...shared },
+    credential: {
+      type: "WorkloadIdentity",
+      name: identityName(identity, isAzure),
+      audience,
+      tokenURL,
+      exchange,
+      ...shared,
+    },
   };
 };
 

@@ -49,7 +49,12 @@ export const conditionOf = (type: ConditionType, findings: readonly Finding[], m
   return { type, status: "False", reason: first.reason, message, ...generation };
 };
 
-const positiveReason = { Accepted: "Accepted", ResolvedRefs: "ResolvedRefs", Programmed: "Programmed" } as const;
+const positiveReason = {
+  Accepted: "Accepted",
+  ResolvedRefs: "ResolvedRefs",
+  Programmed: "Programmed",
+  CredentialsAccepted: "CredentialsAccepted",
+} as const;
 
 const positiveMessage = (type: ConditionType): string => {
   const sentences: Readonly<Record<string, string>> = conditionReasons[type];

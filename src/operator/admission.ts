@@ -41,12 +41,13 @@ export interface Admission {
 export async function startAdmission(options: AdmissionOptions): Promise<Admission> {
   const { api, fenced, settings, view, events, clock, log } = options;
   const { namespace, webhook } = settings;
+  const { tokenAudiences, tokenHosts } = settings.injection;
   const server = await startWebhookServer({
     host: anyAddress(),
     port: webhook.port,
     handlers: {
       mutate: createMutateHandler({ inject, settings: settings.injection, view }),
-      validate: createValidateHandler({ view, tokenAudiences: settings.injection.tokenAudiences }),
+      validate: createValidateHandler({ view, tokenAudiences, tokenHosts }),
     },
     metrics: { admitted: (name, result, reason) => options.admitted(name, result, reason) },
     log,

@@ -224,6 +224,7 @@ export class Operator {
       ...{ caches, outcomes, publisher, state, clock, log },
       keysOf: (namespace) => this.#secrets.keysOf(namespace),
       tokenAudiences: settings.injection.tokenAudiences,
+      tokenHosts: settings.injection.tokenHosts,
       podIdentity: () => this.#issuer.identity,
       touched: ({ namespace }, routes, quotas) => {
         for (const name of routes) this.#queue.add(routeItem(namespace, name));

@@ -2,6 +2,7 @@
 import type { AIQuota } from "../api/aiquota.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import type { SecretResource } from "../api/secret.ts";
+import type { RefusedCredential } from "../redis/heartbeat.ts";
 
 /** What one sidecar last said of itself. */
 export interface Heartbeat {
@@ -18,6 +19,8 @@ export interface Heartbeat {
   readonly identityFault?: string | undefined;
   /** Why it keeps an identity that it cannot verify now. */
   readonly identityHeld?: string | undefined;
+  /** Credentials that a provider refused (401) when they were asked last. */
+  readonly refusedCredentials?: readonly RefusedCredential[] | undefined;
 }
 
 /** A subject's use of one limit, as status shows it: dollars as decimal text for Cost, else whole numbers. */

@@ -6,8 +6,18 @@ export const beatIntervalMs = 10_000;
 export const beatTtlMs = 30_000;
 /** Characters of a fault that are kept. */
 export const beatFaultCharsMax = 512;
+/** Refused credentials that one names. */
+export const beatRefusedMax = 16;
+/** Characters of all their names together; those beyond are left out. */
+const beatRefusedCharsMax = 2_048;
 /** Largest heartbeat that is read, in characters. */
-const beatCharsMax = 4_096;
+const beatCharsMax = 8_192;
+
+/** A credential that a provider answered 401 to, by its names: NAMESPACE/SECRET/KEY, or whom the pod acts as. */
+export interface RefusedCredential {
+  readonly backend: string;
+  readonly credential: string;
+}
 
 /** One heartbeat. */
 export interface Beat {
@@ -26,16 +36,30 @@ export interface Beat {
   readonly identityFault?: string | undefined;
   /** Why the pod's identity is only kept for a time; absent: it is not. */
   readonly identityHeld?: string | undefined;
+  /** Credentials that were refused (401) when they were asked last; absent or empty: none was. */
+  readonly refusedCredentials?: readonly RefusedCredential[] | undefined;
 }
 
+type Faults = Pick<Beat, "fault" | "identityFault" | "identityHeld" | "refusedCredentials">;
+
 /** Members that say what is wrong, cut to their bound; those that are absent stay so. */
-const faultsOf = (beat: Pick<Beat, "fault" | "identityFault" | "identityHeld">) => {
+const faultsOf = (beat: Faults): Faults => {
   const { fault, identityFault, identityHeld } = beat;
+  const refusedCredentials = bounded(beat.refusedCredentials ?? []);
   return {
     ...(fault !== undefined && { fault: fault.slice(0, beatFaultCharsMax) }),
     ...(identityFault !== undefined && { identityFault: identityFault.slice(0, beatFaultCharsMax) }),
     ...(identityHeld !== undefined && { identityHeld: identityHeld.slice(0, beatFaultCharsMax) }),
+    ...(refusedCredentials.length > 0 && { refusedCredentials }),
   };
+};
+
+const bounded = (refused: readonly RefusedCredential[]): readonly RefusedCredential[] => {
+  let chars = 0;
+  return refused.slice(0, beatRefusedMax).filter(({ backend, credential }) => {
+    chars += backend.length + credential.length;
+    return chars <= beatRefusedCharsMax;
+  });
 };
 
 /** The heartbeat as it stands in Redis. Faults are cut to their bound. */
@@ -52,15 +76,39 @@ export const decodeBeat = (text: string): Beat | undefined => {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { pod, instance, contract, digest, release, fault, identityFault, identityHeld } = value as Record<
-    string,
-    unknown
-  >; // checked member by member below
+  const members = value as Record<string, unknown>; // checked member by member below
+  const { pod, instance, contract, digest, release, fault, identityFault, identityHeld } = members;
+  const refusedCredentials = refusedIn(members["refusedCredentials"]);
   if (!isName(pod) || !isName(instance) || !isName(digest) || !isName(release)) return undefined;
   if (typeof contract !== "number" || !Number.isInteger(contract) || contract < 1) return undefined;
   if (!isOptionalText(fault) || !isOptionalText(identityFault) || !isOptionalText(identityHeld)) return undefined;
-  return { pod, instance, contract, digest, release, ...faultsOf({ fault, identityFault, identityHeld }) };
+  if (!refusedCredentials) return undefined;
+  return {
+    pod,
+    instance,
+    contract,
+    digest,
+    release,
+    ...faultsOf({ fault, identityFault, identityHeld, refusedCredentials }),
+  };
 };
+
+/** Undefined for what is no list of them. */
+const refusedIn = (value: unknown = []): readonly RefusedCredential[] | undefined => {
+  if (!Array.isArray(value)) return undefined;
+  const found: RefusedCredential[] = [];
+  for (const entry of value.slice(0, beatRefusedMax)) {
+    if (typeof entry !== "object" || entry === null) return undefined;
+    const { backend, credential } = entry as Record<string, unknown>; // checked below
+    if (!isCredentialPart(backend) || !isCredentialPart(credential)) return undefined;
+    found.push({ backend, credential });
+  }
+  return found;
+};
+
+/** NAMESPACE/SECRET/KEY has up to 571 characters. */
+const isCredentialPart = (value: unknown): value is string =>
+  typeof value === "string" && value.length >= 1 && value.length <= 1_024;
 
 const isOptionalText = (value: unknown): value is string | undefined =>
   value === undefined || typeof value === "string";

@@ -90,7 +90,8 @@ const parseQuery = (query: string, topology: RedisTarget["topology"]): URLSearch
   const options = new URLSearchParams(query);
   for (const name of options.keys()) {
     const isKnown = topology === "Sentinel" && (name === "database" || name === "sentinelPassword");
-    if (!isKnown) throw new RedisUrlFault(`unknown option "${name}"`);
+    if (!isKnown)
+      throw new RedisUrlFault("has an unknown option; known are database and sentinelPassword, of Sentinels");
   }
   return options;
 };

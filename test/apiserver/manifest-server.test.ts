@@ -49,9 +49,30 @@ test("the largest route that the bounds allow is within the cost of the rules", 
     matches: many(16, () => ({ models: many(64, (index) => ({ value: `model-${index}` })) })),
     backendRefs: many(16, () => ({ name: "b-0", model: "y".repeat(256) })),
     timeouts: { connect: "1h1m1s1ms", firstByte: "1h", idle: "1h", total: "1h" },
-    cache: { exact: { ttl: "1m" } },
+    cache: { exact: { ttl: "1m" }, partition: "Tenant" },
+    allow: {
+      serviceAccounts: many(16, (index) => `b${index}-${"x".repeat(240)}`),
+      users: many(64, (index) => `user-${index}`),
+      groups: many(64, (index) => `group-${index}`),
+      roles: many(64, (index) => `role-${index}`),
+    },
   };
+  const issuer = (index: number) => ({
+    issuer: `https://i${index}.example.com/${"p".repeat(2000)}`,
+    jwksURL: `https://i${index}.example.com/${"k".repeat(2000)}`,
+    audiences: many(16, (each) => `${each}-${"a".repeat(250)}`),
+    prefix: `${"i".repeat(30)}${index}:`,
+    claims: { user: many(8, () => "u".repeat(31)).join("."), roles: `["${"r".repeat(250)}"]` },
+  });
   const spec = {
+    identity: { require: "Bearer", issuers: many(8, issuer) },
+    listener: {
+      address: "Pod",
+      tls: { secretRef: { name: "t".repeat(253) } },
+      hsts: { maxAge: "17520h" },
+      sources: many(64, (index) => `10.0.${index}.0/24`),
+      userAgents: many(32, (index) => `${index}${"*".repeat(126)}`),
+    },
     parentRefs: many(16, (index) => ({ name: `b${index}-${"x".repeat(240)}` })),
     backends: many(16, (index) => ({
       name: `b-${index}`,

@@ -2,6 +2,7 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { SecretResource } from "../../api/secret.ts";
+import { secretNames } from "../../compile/secret.ts";
 import { type Workload, workloadKey } from "../../inject/workload.ts";
 import { namespaceItem, quotaItem, routeItem, workloadItem } from "../reconcile/keys.ts";
 import { unreadTargets } from "../reconcile/unreadable-quotas.ts";
@@ -54,10 +55,7 @@ export class Triggers implements CacheListener {
     const secret = current ?? previous;
     if (!secret) return;
     for (const route of this.#caches().routes(secret.namespace)) {
-      const isUsed = route.spec.backends.some(({ credentials }) =>
-        credentials.some(({ secretRef }) => secretRef?.name === secret.name),
-      );
-      if (!isUsed) continue;
+      if (!secretNames(route.spec).has(secret.name)) continue;
       for (const { name } of route.spec.parentRefs) this.#account(secret.namespace, name);
     }
   }

@@ -39,6 +39,8 @@ export const desiredOf = (
     readonly keys: NamespaceKeys;
     /** Audiences that injected pods get tokens for. */
     readonly tokenAudiences: readonly string[];
+    /** Hosts that their tokens may go to. */
+    readonly tokenHosts: readonly string[];
     readonly podIdentity: PodIdentityConfig;
     readonly contracts: Iterable<number>;
   },
@@ -54,6 +56,7 @@ export const desiredOf = (
     unreadableQuotas: from.unreadableQuotas,
     keys: from.keys.keys,
     tokenAudiences: from.tokenAudiences,
+    tokenHosts: from.tokenHosts,
     podIdentity: from.podIdentity,
   });
   const files = new Map<string, string>([[redisFileName, from.keys.redisJson]]);

@@ -9,6 +9,7 @@ import type { Figures } from "./figures.ts";
 import { done, type Outcome } from "./outcome.ts";
 import type { Outcomes, WorkloadOutcome } from "./outcomes.ts";
 import { programmedOf, type SidecarCounts, type SidecarState, sidecarStateOf } from "./programmed.ts";
+import { credentialsCondition } from "./refused-credentials.ts";
 import { controllerName, type StatusWriter } from "./status-writer.ts";
 import { listIn, memberOf } from "./stored-status.ts";
 import { withTransitions } from "./transitions.ts";
@@ -73,8 +74,9 @@ export class RouteReconciler {
         ...condition,
         ...(generation !== undefined && { observedGeneration: generation }),
       } as const;
-      const conditions = [...this.#judged(route, parentRef.name, mine), programmed];
       const old = before.find((parent) => parent.name === parentRef.name)?.conditions ?? [];
+      const refused = this.#credentials(route, mine, heartbeats, old);
+      const conditions = [...this.#judged(route, parentRef.name, mine), programmed, ...refused];
       return { parentRef, conditions, states, old, stored: withTransitions(conditions, old, nowMs()) };
     });
     const states = parents.flatMap((parent) => parent.states);
@@ -124,6 +126,23 @@ export class RouteReconciler {
       }
       return condition;
     });
+  }
+
+  /** What providers say of its credentials; nothing where another route serves the service account. */
+  #credentials(
+    route: AIRoute,
+    outcomes: readonly WorkloadOutcome[],
+    heartbeats: ReadonlyMap<string, Heartbeat> | undefined,
+    before: readonly unknown[],
+  ): readonly Condition[] {
+    const { name, generation } = route.metadata;
+    const inForce = outcomes.filter(({ routes }) => routes[0]?.name === name);
+    if (inForce.length === 0) return [];
+    const pods = inForce.flatMap(({ workload }) => this.#deps.caches.podsOf(workload)).filter(({ isLive }) => isLive);
+    const heard = heartbeats && pods.flatMap((pod) => heartbeats.get(pod.name) ?? []);
+    const condition = credentialsCondition(route, heard, before);
+    if (!condition) return [];
+    return [{ ...condition, ...(generation !== undefined && { observedGeneration: generation }) }];
   }
 
   #programming(
@@ -187,7 +206,8 @@ export class RouteReconciler {
   #againMs(conditions: readonly (Condition & { lastTransitionTime: string })[], pods: number): number | undefined {
     const programmed = conditions.filter(({ type, reason }) => type === "Programmed" && reason !== "NotInForce");
     const behind = programmed.filter(({ status }) => status !== "True");
-    if (behind.length === 0) return pods === 0 ? undefined : currentMs;
+    const isRefused = conditions.some(({ reason }) => reason === "CredentialRefused");
+    if (behind.length === 0) return pods === 0 ? undefined : isRefused ? behindLongMs : currentMs;
     const youngestMs = Math.max(...behind.map(({ lastTransitionTime }) => Date.parse(lastTransitionTime) || 0));
     return this.#deps.nowMs() - youngestMs < impatientMs ? behindMs : behindLongMs;
   }

@@ -42,3 +42,19 @@ test("a changed status or reason is worth an Event, a changed message is not", (
   expect(changedConditions([condition("True", "Programmed")], before)).toHaveLength(1);
   expect(changedConditions([condition("True", "Programmed")], [])).toHaveLength(1);
 });
+
+test("where the message names what is at fault, another one is worth an Event", () => {
+  const old = {
+    type: "ResolvedRefs",
+    status: "False",
+    reason: "SecretKeyMissing",
+    message: "Secret keys has no key a",
+  };
+  const now = { type: "ResolvedRefs", status: "False", reason: "SecretKeyMissing" } as const;
+  expect(changedConditions([{ ...now, message: "Secret keys has no key a" }], [old])).toHaveLength(0);
+  expect(changedConditions([{ ...now, message: "Secret keys has no key b" }], [old])).toHaveLength(1);
+  const refused = { type: "CredentialsAccepted", status: "False", reason: "CredentialRefused" } as const;
+  expect(changedConditions([{ ...refused, message: "b" }], [{ ...refused, message: "a" }])).toHaveLength(1);
+  const mended = { type: "CredentialsAccepted", status: "True", reason: "CredentialsAccepted" } as const;
+  expect(changedConditions([{ ...mended, message: "b" }], [{ ...mended, message: "a" }])).toHaveLength(0);
+});

@@ -1,5 +1,5 @@
 /** Conditions with their time of transition, as the API server stores them, and what changed since the last ones. */
-import type { Condition } from "../../api/conditions.ts";
+import type { Condition, ConditionType } from "../../api/conditions.ts";
 
 /** A condition as status holds it. */
 export interface StoredCondition extends Condition {
@@ -25,16 +25,21 @@ export const withTransitions = (
     };
   });
 
-/** Conditions whose status or reason is not what it was: what an Event is worth. */
+/** False conditions whose message names what is at fault: another one under the same reason is news. */
+const telling: ReadonlySet<ConditionType> = new Set(["ResolvedRefs", "CredentialsAccepted"]);
+
+/** Conditions whose status or reason is not what it was, or that name another fault: what an Event is worth. */
 export const changedConditions = (conditions: readonly Condition[], before: readonly unknown[]): readonly Condition[] =>
   conditions.filter((condition) => {
     const old = storedOf(before, condition.type);
-    return old?.status !== condition.status || old?.reason !== condition.reason;
+    if (old?.status !== condition.status || old?.reason !== condition.reason) return true;
+    return telling.has(condition.type) && condition.status === "False" && old.message !== condition.message;
   });
 
 interface Old {
   readonly status?: string;
   readonly reason?: string;
+  readonly message?: string;
   readonly lastTransitionTime?: string;
 }
 
@@ -45,12 +50,13 @@ const storedOf = (before: readonly unknown[], type: string): Old | undefined => 
   );
   if (!found) return undefined;
   const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-  const [status, reason, lastTransitionTime] = ["status", "reason", "lastTransitionTime"].map((name) =>
-    text(found[name]),
+  const [status, reason, message, lastTransitionTime] = ["status", "reason", "message", "lastTransitionTime"].map(
+    (name) => text(found[name]),
   );
   return {
     ...(status !== undefined && { status }),
     ...(reason !== undefined && { reason }),
+    ...(message !== undefined && { message }),
     ...(lastTransitionTime !== undefined && { lastTransitionTime }),
   };
 };

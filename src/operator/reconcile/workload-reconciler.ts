@@ -35,6 +35,8 @@ export interface WorkloadDeps {
   readonly keysOf: (namespace: string) => NamespaceKeys;
   /** Audiences that injected pods get tokens for. */
   readonly tokenAudiences: readonly string[];
+  /** Hosts that their tokens may go to. */
+  readonly tokenHosts: readonly string[];
   /** How pods prove who they are; undefined: not known yet, and nothing is published without it. */
   readonly podIdentity: () => PodIdentityConfig | undefined;
   readonly clock: Clock;
@@ -204,7 +206,7 @@ export class WorkloadReconciler {
   }
 
   #compile({ workload, pods, podIdentity }: Run): Desired {
-    const { caches, keysOf, tokenAudiences } = this.#deps;
+    const { caches, keysOf, tokenAudiences, tokenHosts } = this.#deps;
     const { namespace } = workload;
     return desiredOf(workload, {
       routes: caches.routes(namespace), // all: who is named by none is told so, unless there is none
@@ -213,6 +215,7 @@ export class WorkloadReconciler {
       unreadableQuotas: unreadableQuotas(workload, caches),
       keys: keysOf(namespace),
       tokenAudiences,
+      tokenHosts,
       podIdentity,
       contracts: pods.map(({ contract }) => contract),
     });

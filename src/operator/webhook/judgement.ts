@@ -28,6 +28,8 @@ export interface Neighbours {
   readonly secrets: readonly SecretResource[];
   /** Audiences that injected pods get tokens for; absent: not known. */
   readonly tokenAudiences?: readonly string[] | undefined;
+  /** Hosts that their tokens may go to; absent: not known. */
+  readonly tokenHosts?: readonly string[] | undefined;
 }
 
 /** One thing found: the line as `sidegate validate` prints it behind the place, and the object that it is about. */

@@ -254,3 +254,23 @@ test("metadata that a newer API server knows is no fault", async () => {
   const later = { name: "support", namespace: "default", later: { a: 1 } };
   expect(await decide({ ...route("support"), metadata: later })).toMatchObject({ kind: "allowed" });
 });
+
+test("what pods' tokens may be sent to is a warning in the words of the status, since the chart's values can mend it", async () => {
+  const identity = { identityProviderID: "i", serviceAccountID: "s", tokenURL: "https://collector.example/t" };
+  const credentials = [{ type: "WorkloadIdentity", workloadIdentity: identity }];
+  const backends = [{ name: "openai", type: "OpenAI", credentials }, ...airouteBase.backends.slice(1)];
+  const decideWith = async (deps: object): Promise<Decision> => {
+    const request = { uid: "u", operation: "CREATE", namespace: "default", oldObject: null };
+    const kind = { group: "sidegate.dev", version: "v1alpha1", kind: "AIRoute" };
+    const review = { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview" };
+    const body = { ...review, request: { ...request, kind, object: route("keyless", { backends }) } };
+    return createValidateHandler({ view: viewOf([]), ...deps })(parseReview(Buffer.from(JSON.stringify(body))));
+  };
+  const judged = await decideWith({ tokenHosts: ["auth.openai.com"] });
+  expect(judged.kind).toBe("allowed");
+  expect(judged.warnings?.join()).toContain(
+    "spec.backends[0].credentials[0].workloadIdentity.tokenURL: backend openai: pods' tokens may not go to collector.example",
+  );
+  const allowed = await decideWith({ tokenHosts: ["collector.example"] });
+  expect(allowed.warnings?.join() ?? "").not.toContain("may not go");
+});

@@ -12,10 +12,11 @@ import { type Judged, judgeFindings, type Neighbours } from "./judgement.ts";
 import type { AdmissionRequest, Decision } from "./review.ts";
 import type { AdmissionHandler } from "./server.ts";
 
-/** What the webhook judges with. `tokenAudiences`: those that injected pods get tokens for; absent: not judged. */
+/** What the webhook judges with: audiences that injected pods get tokens for, and hosts that these may go to; absent: not judged. */
 export interface ValidateDeps {
   readonly view: ResourceView;
   readonly tokenAudiences?: readonly string[];
+  readonly tokenHosts?: readonly string[];
 }
 
 /** Judges CREATE and UPDATE of AIRoutes and AIQuotas. */
@@ -42,7 +43,7 @@ interface Reading<Resource extends AIRoute | AIQuota> {
 
 const judge = <Resource extends AIRoute | AIQuota>(
   request: AdmissionRequest,
-  { view, tokenAudiences }: ValidateDeps,
+  { view, tokenAudiences, tokenHosts }: ValidateDeps,
   reading: Reading<Resource>,
 ): Decision => {
   const parsed = parseWith(reading.schema, projected(request.object, request));
@@ -56,7 +57,7 @@ const judge = <Resource extends AIRoute | AIQuota>(
     const warnings = ["sidegate is starting: only the schema was checked; the object's status will say the rest"];
     return { kind: "allowed", reason: "SchemaOnly", warnings };
   }
-  const around = { ...neighbours(request.namespace, view), tokenAudiences };
+  const around = { ...neighbours(request.namespace, view), tokenAudiences, tokenHosts };
   const before = judgeFindings(
     old && "value" in old ? reading.as(old.value) : undefined,
     reading.as(parsed.value),

@@ -4,7 +4,9 @@ import type { Dispatcher, Pool } from "undici";
 import type { RuleConfig } from "../../config/contract.ts";
 import { type ErrorCode, GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
+import type { HeaderPairs } from "./credentials/credential.ts";
 import { decodedBytesFree, decodedRatioMax, decoderFor } from "./decoder.ts";
+import { secretsIn } from "./echo.ts";
 import { ErrorSink } from "./error-sink.ts";
 import { isUnsent, upstreamFault } from "./faults.ts";
 import { forwardedResponseHeaders } from "./headers.ts";
@@ -34,6 +36,8 @@ export interface AttemptRequest {
   readonly pool: Pool;
   readonly path: string;
   readonly headers: string[];
+  /** Those of them that are the credential. */
+  readonly credential: HeaderPairs;
   readonly body: Buffer | Readable | null;
   readonly timeouts: RuleConfig["timeouts"];
   /** A further target may be asked: answers that say "ask another" are not passed on. */
@@ -182,7 +186,8 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       },
       abort: () => this.#controller?.abort(new Error("the answer is not taken")),
     };
-    if (head.status >= 400) return new ErrorSink({ exchange, head, done });
+    if (head.status >= 400)
+      return new ErrorSink({ exchange, head, done, secrets: secretsIn(this.#request.credential) });
     if (head.mediaType === "text/event-stream" && endpoint.stream !== undefined) {
       clearTimeout(this.#total); // streams end by idle, not by total
       return new StreamSink({ exchange, head, flow, done, format: endpoint.stream });

@@ -2,6 +2,7 @@
 import { GatewayError, retryAfterMsMax } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
 import { type HeaderList, sendError, sendWhole } from "../reply.ts";
+import { bytesWithoutSecrets, withoutSecrets } from "./echo.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import type { AnswerHead, AnswerSink } from "./sink.ts";
 
@@ -27,10 +28,14 @@ export class ErrorSink implements AnswerSink {
   readonly #head: AnswerHead;
   readonly #done: () => void;
   readonly #chunks: Buffer[] = [];
+  readonly #secrets: readonly string[];
   #bytes = 0;
-  constructor(options: { exchange: Admitted; head: AnswerHead; done: () => void }) {
+  /** `secrets`: what was sent as credential; it is taken out where the provider repeats it. */
+  constructor(options: { exchange: Admitted; head: AnswerHead; done: () => void; secrets: readonly string[] }) {
     this.#exchange = options.exchange;
-    this.#head = options.head;
+    const { head, secrets } = options;
+    this.#head = { ...head, headers: head.headers.map(([name, value]) => [name, withoutSecrets(value, secrets)]) };
+    this.#secrets = secrets;
     this.#done = options.done;
   }
   data(chunk: Buffer): void {
@@ -38,7 +43,7 @@ export class ErrorSink implements AnswerSink {
     if (this.#bytes <= errorBytesMax) this.#chunks.push(chunk);
   }
   end(): void {
-    const body = Buffer.concat(this.#chunks);
+    const body = bytesWithoutSecrets(Buffer.concat(this.#chunks), this.#secrets);
     const { status, headers } = this.#head;
     const code = this.#bytes <= errorBytesMax ? providerCode(body) : undefined;
     const waitMs = retryAfterMs(headers, this.#exchange.clock.nowMs());

@@ -93,7 +93,7 @@ const neighbourRows: readonly PolicyRow[] = [
     (pod) => {
       app(pod)["ports"] = [{ containerPort: 15100 }];
     },
-    "container app uses port 15100 or 15101",
+    "container app uses port 15100, 15101 or 15102",
   ),
   row("a container with another port is taken", (pod) => {
     app(pod)["ports"] = [{ containerPort: 8080 }];

@@ -28,6 +28,8 @@ export interface CredentialsDeps {
   readonly random: () => number;
   readonly metrics: SidecarMetrics;
   readonly log: Log;
+  /** Told when a credential comes to be refused, or works again. */
+  readonly turned: () => void;
 }
 
 /** Makes pools; tokens are kept by who exchanges, not by config or place in a list. */
@@ -38,7 +40,7 @@ export class Credentials {
 
   constructor(deps: CredentialsDeps) {
     this.#deps = deps;
-    this.#coolDowns = new CoolDowns(deps.clock);
+    this.#coolDowns = new CoolDowns(deps.clock, deps.turned);
   }
 
   /** The pool of a backend. */
@@ -47,7 +49,7 @@ export class Credentials {
     const credentials = backend.credentials.map((config) =>
       config.type === "Secret"
         ? new KeyCredential(config, { type: backend.type, origin })
-        : new TokenCredential(config, this.#sourceOf(config)),
+        : new TokenCredential(config, origin, this.#sourceOf(config)),
     );
     return new CredentialPool({
       backend: backend.name,
@@ -101,9 +103,10 @@ class TokenCredential implements Credential {
   readonly weight: number;
   readonly #source: TokenSource;
 
-  constructor(config: WorkloadIdentityConfig, source: TokenSource) {
+  /** What one origin refuses, such as a resource without the role, another may take. */
+  constructor(config: WorkloadIdentityConfig, origin: string, source: TokenSource) {
     this.name = config.name;
-    this.id = identityOf(config);
+    this.id = credentialId("WorkloadIdentity", origin, identityOf(config));
     this.weight = config.weight;
     this.#source = source;
   }

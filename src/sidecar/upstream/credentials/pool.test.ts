@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../../base/clock.ts";
 import { CoolDowns, rateLimitedMsMax, unauthorizedMs } from "./cool-downs.ts";
 import { type Credential, KeyCredential } from "./credential.ts";
-import { CredentialPool } from "./pool.ts";
+import { CredentialPool, refusedAmong } from "./pool.ts";
 import { CredentialTurn } from "./turn.ts";
 
 const key = (name: string, weight = 1): KeyCredential =>
@@ -10,11 +10,12 @@ const key = (name: string, weight = 1): KeyCredential =>
 
 function stage(weights: Readonly<Record<string, number>>, random: () => number = () => 0) {
   const clock = new FakeClock();
-  const coolDowns = new CoolDowns(clock);
+  let turns = 0;
+  const coolDowns = new CoolDowns(clock, () => void turns++);
   const credentials = Object.entries(weights).map(([name, weight]) => key(name, weight));
   const pool = new CredentialPool({ backend: "b", credentials, coolDowns, random });
   const named = (name: string): Credential => credentials.find((each) => each.name === name) ?? key(name);
-  return { clock, coolDowns, pool, named };
+  return { clock, coolDowns, pool, named, turns: () => turns };
 }
 
 describe("a pool", () => {
@@ -140,5 +141,50 @@ describe("a call's turn", () => {
     expect(turn.next()?.name).toBe("b");
     turn.pass();
     expect(turn.next()).toBeUndefined();
+  });
+});
+
+describe("what is remembered of a refusal", () => {
+  const state = (pool: CredentialPool): string | undefined => pool.views()[0]?.state;
+
+  test("outlasts its rest, so that it is told until the credential works again", () => {
+    const { clock, pool, named, turns } = stage({ a: 1, b: 1 });
+    pool.rest(named("a"), 401, undefined);
+    clock.advance(unauthorizedMs);
+    expect([pool.first()?.name, state(pool)]).toEqual(["a", "unauthorized"]);
+    pool.rest(named("a"), 401, undefined);
+    pool.rest(named("b"), 429, 1_000);
+    expect(turns()).toBe(1);
+    pool.worked(named("a"), pool.refusals);
+    expect([pool.first()?.name, state(pool), turns()]).toEqual(["a", "ready", 2]);
+  });
+
+  test("is kept when a call ends well that began before it", () => {
+    const { pool, named, turns } = stage({ a: 1, b: 1 });
+    const before = pool.refusals;
+    pool.rest(named("a"), 401, undefined);
+    pool.worked(named("a"), before);
+    expect([state(pool), turns()]).toEqual(["unauthorized", 1]);
+  });
+
+  test.each([
+    { status: 200, want: "ready" },
+    { status: 404, want: "unauthorized" },
+    { status: 503, want: "unauthorized" },
+  ])("is $want after an answer of status $status", ({ status, want }) => {
+    const { pool, named } = stage({ a: 1 });
+    pool.rest(named("a"), 401, undefined);
+    const turn = new CredentialTurn({ pool, canRepeat: true, rests: () => undefined });
+    turn.first();
+    turn.answered(status);
+    expect(state(pool)).toBe(want);
+  });
+
+  test("is named by backend and credential, and no other is", () => {
+    const { pool, named } = stage({ a: 1, b: 1 });
+    pool.rest(named("b"), 429, 1_000);
+    expect(refusedAmong(pool.views())).toEqual([]);
+    pool.rest(named("a"), 401, undefined);
+    expect(refusedAmong(pool.views())).toEqual([{ backend: "b", credential: "a" }]);
   });
 });

@@ -1,8 +1,9 @@
 /** The credentials of one backend: which one is sent next. */
+import type { RefusedCredential } from "../../../redis/heartbeat.ts";
 import type { CoolDowns } from "./cool-downs.ts";
 import type { Credential } from "./credential.ts";
 
-/** How a credential stands, in one word. unavailable: there is no token to send. */
+/** How a credential stands, in one word. unauthorized: refused when it was asked last. unavailable: there is no token to send. */
 export type CredentialState = "ready" | "rate_limited" | "unauthorized" | "unavailable";
 /** Every state. */
 export const credentialStates: readonly CredentialState[] = ["ready", "rate_limited", "unauthorized", "unavailable"];
@@ -14,6 +15,12 @@ export interface CredentialView {
   readonly state: CredentialState;
   readonly expiresInSeconds?: number;
 }
+
+/** Those that were refused when they were asked last, as heartbeats name them. */
+export const refusedAmong = (views: readonly CredentialView[]): readonly RefusedCredential[] =>
+  views
+    .filter(({ state }) => state === "unauthorized")
+    .map(({ backend, credential }): RefusedCredential => ({ backend, credential }));
 
 /** Chooses by weight among those that do not rest. Nothing in it changes but the cool-downs, which outlive it. */
 export class CredentialPool {
@@ -76,6 +83,16 @@ export class CredentialPool {
     this.#coolDowns.rest(credential.id, status, waitMs);
   }
 
+  /** Refusals so far, for `worked`. */
+  get refusals(): number {
+    return this.#coolDowns.refusals;
+  }
+
+  /** The provider accepted it in a call that began after `refusals`. */
+  worked(credential: Credential, refusals: number): void {
+    this.#coolDowns.worked(credential.id, refusals);
+  }
+
   /** Until one of them is free, in ms; 0: one is. */
   freeInMs(): number {
     return Math.min(...this.#open.map(({ id }) => this.#coolDowns.leftMs(id)));
@@ -85,7 +102,8 @@ export class CredentialPool {
   views(): CredentialView[] {
     return this.#all.map((credential) => {
       const { isAvailable, expiresInSeconds } = credential.standing();
-      const resting = this.#coolDowns.of(credential.id)?.reason;
+      const isRefused = this.#coolDowns.isRefused(credential.id);
+      const resting = isRefused ? "unauthorized" : this.#coolDowns.of(credential.id)?.reason;
       const state = resting ?? (isAvailable ? "ready" : "unavailable");
       return {
         backend: this.#backend,

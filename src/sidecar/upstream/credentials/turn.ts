@@ -13,6 +13,8 @@ export class CredentialTurn {
   /** The current one was renewed for this call already. */
   #isRenewed = false;
   #isOut = false;
+  /** Refusals of all credentials before the current one was sent. */
+  #refusals = 0;
 
   /** `canRepeat`: the request can be sent again. `rests`: told of each credential that was refused or slowed down. */
   constructor(options: {
@@ -33,6 +35,7 @@ export class CredentialTurn {
   /** The one to begin with; undefined: none may be chosen. */
   first(): Credential | undefined {
     this.#current = this.#pool.first();
+    this.#refusals = this.#pool.refusals;
     return this.#current;
   }
 
@@ -41,6 +44,7 @@ export class CredentialTurn {
     if (this.#next !== this.#current) this.#isRenewed = false;
     this.#current = this.#next;
     this.#next = undefined;
+    this.#refusals = this.#pool.refusals;
     return this.#current;
   }
 
@@ -48,6 +52,11 @@ export class CredentialTurn {
   pass(): void {
     if (this.#current) this.#tried.push(this.#current);
     this.#next = this.#pool.another(this.#tried) ?? this.#pool.soonest(this.#tried);
+  }
+
+  /** The provider answered with this status, and it was passed on. */
+  answered(status: number): void {
+    if (this.#current && status >= 200 && status < 400) this.#pool.worked(this.#current, this.#refusals);
   }
 
   /** The provider answered 401 or 429 to `used`. True: `next` has something to try. */
