@@ -141,6 +141,43 @@ export const airouteCredentialRows: readonly SchemaRow[] = [
     [toAzure]: [identity({ ...entra, authority: "http://login.test.svc" })],
     "backends.1.insecure": true,
   }),
+  good("a tokenURL may be http where the backend is insecure", {
+    [toOpenai]: [identity({ ...openai, tokenURL: "http://tokens.test.svc/t" })],
+    "backends.0.insecure": true,
+  }),
+  bad(
+    "a tokenURL is not made http by another backend's insecure",
+    { [toOpenai]: [identity({ ...openai, tokenURL: "http://tokens.test.svc/t" })], "backends.1.insecure": true },
+    atOpenai,
+    "https tokenURL",
+  ),
+  bad(
+    "localhost as a part of a name is no loopback for a token",
+    { [toOpenai]: [identity({ ...openai, tokenURL: "http://localhost.evil.example/t" })] },
+    atOpenai,
+    "https tokenURL",
+  ),
+  bad(
+    "a tokenURL has no other scheme, however it is written",
+    { [toOpenai]: [identity({ ...openai, tokenURL: "HTTP://auth.example/t" })] },
+    `${atOpenai}[0].workloadIdentity.tokenURL`,
+    "must be a URL",
+  ),
+  good("an authority may be a loopback address", {
+    [toAzure]: [identity({ ...entra, authority: "http://localhost:8080" })],
+  }),
+  bad(
+    "every credential of a backend is looked at",
+    {
+      [toOpenai]: [
+        key("a"),
+        identity(openai),
+        identity({ ...openai, serviceAccountID: "sa-2", tokenURL: "http://auth.example/t" }),
+      ],
+    },
+    atOpenai,
+    "https tokenURL",
+  ),
   bad(
     "a tokenURL has no user",
     { [toOpenai]: [identity({ ...openai, tokenURL: "https://me:pw@auth.example/t" })] },

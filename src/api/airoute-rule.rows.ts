@@ -21,6 +21,9 @@ export const airouteRuleRows: readonly SchemaRow[] = [
   bad("a match of nothing is refused", { "rules.0.matches.0": {} }, "rules[0].matches[0]", "models or endpoints"),
   good("a match may have models alone", { "rules.0.matches.0": { models: [{ value: "gpt-4o" }] } }),
   good("a match may have endpoints alone", { "rules.0.matches.0": { endpoints: ["Files"] } }),
+  good("a match may name administrative endpoints", {
+    "rules.0.matches.0": { endpoints: ["FilesDelete", "VectorStoresDelete", "ChatCompletionsStateDelete", "Batches"] },
+  }),
   bad(
     "an unknown endpoint is refused with the right word",
     { "rules.0.matches.0.endpoints": ["ChatCompletion"] },
@@ -196,10 +199,5 @@ export const airouteRuleRows: readonly SchemaRow[] = [
   good("a cache may be shared by the route", {
     "rules.0.cache": { exact: { ttl: "1h", when: "Always" }, partition: "Route" },
   }),
-  bad(
-    "a partition is one of three",
-    { "rules.0.cache.partition": "Tenant" },
-    "rules[0].cache.partition",
-    "must be one of",
-  ),
+  bad("a partition is one of five", { "rules.0.cache.partition": "Pod" }, "rules[0].cache.partition", "must be one of"),
 ];

@@ -1,5 +1,7 @@
 /** Cases of AIRoute's schema. */
 import { airouteCredentialRows } from "./airoute-credential.rows.ts";
+import { airouteIdentityRows } from "./airoute-identity.rows.ts";
+import { airouteListenerRows } from "./airoute-listener.rows.ts";
 import { bad, good, type SchemaRow } from "./rows.ts";
 
 /** A spec that is right, with one of each. */
@@ -78,11 +80,6 @@ export const airouteRows: readonly SchemaRow[] = [
     "at most 16 entries",
   ),
 
-  good("the listener may say Loopback", { listener: { address: "Loopback" } }),
-  bad("the listener knows no Pod", { listener: { address: "Pod" } }, "listener.address", "must be Loopback"),
-  good("identity may require ServiceAccount", { identity: { require: "ServiceAccount" } }),
-  bad("identity knows no Bearer", { identity: { require: "Bearer" } }, "identity.require", "must be ServiceAccount"),
-
   bad("backends may not be empty", { backends: [] }, "backends", "at least 1 entry"),
   bad("backends have unique names", { "backends.1.name": "openai" }, "backends[1].name", "twice"),
   bad(
@@ -109,6 +106,18 @@ export const airouteRows: readonly SchemaRow[] = [
     "http is refused beyond loopback",
     { "backends.2.endpoint": "http://vllm.models.svc:8000/v1" },
     "backends[2].endpoint",
+    "must be https",
+  ),
+  bad(
+    "http is refused for OpenAI",
+    { "backends.0.endpoint": "http://api.openai.com/v1" },
+    "backends[0].endpoint",
+    "must be https",
+  ),
+  bad(
+    "http is refused for AzureOpenAI",
+    { "backends.1.endpoint": "http://eu.openai.azure.com" },
+    "backends[1].endpoint",
     "must be https",
   ),
   good("http is allowed where it is said to be insecure", {
@@ -204,6 +213,8 @@ export const airouteRows: readonly SchemaRow[] = [
     "neither organization nor project",
   ),
   ...airouteCredentialRows,
+  ...airouteIdentityRows,
+  ...airouteListenerRows,
 
   bad("a price is a string", { "models.0.pricing.inputPerMTok": 2.5 }, "models[0].pricing.inputPerMTok", "in quotes"),
   bad(

@@ -3,16 +3,13 @@
 const name = "[A-Za-z0-9_:@-]+";
 const quoted = '\\["[^"\\\\\\]\\[]+"\\]';
 
-/** Names joined by dots; one that has other characters stands in brackets and double quotes. Holds in RE2 and in JavaScript. */
-export const claimPathPattern = `^(${name}|${quoted})(\\.${name}|${quoted})*$`;
 /** Most names of a path. */
-export const claimPathLengthMax = 8;
+const claimPathLengthMax = 8;
+/** Names joined by dots, at most eight; one that has other characters stands in brackets and double quotes. Holds in RE2 and in JavaScript. */
+export const claimPathPattern = `^(${name}|${quoted})(\\.${name}|${quoted}){0,${claimPathLengthMax - 1}}$`;
 
 /** The names of a path from the outside in; undefined when it is none, or has more than eight. */
 export const parseClaimPath = (text: string): readonly string[] | undefined => {
   if (!new RegExp(claimPathPattern).test(text)) return undefined;
-  const names = [...text.matchAll(/\["([^"]+)"\]|([^.[\]"]+)/g)].map(
-    ([, inBrackets, plain]) => inBrackets ?? plain ?? "",
-  );
-  return names.length <= claimPathLengthMax ? names : undefined;
+  return [...text.matchAll(/\["([^"]+)"\]|([^.[\]"]+)/g)].map(([, inBrackets, plain]) => inBrackets ?? plain ?? "");
 };

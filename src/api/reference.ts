@@ -1,5 +1,5 @@
 /** The reference pages of the resources, as Markdown: what a schema knows is never written by hand. */
-import { endpoints, inferenceEndpoints, namedEndpoints } from "../openai/endpoints.ts";
+import { administrativeEndpoints, endpoints, inferenceEndpoints, namedEndpoints } from "../openai/endpoints.ts";
 import { conditionReasons, conditionTypes } from "./conditions.ts";
 import type { Kind } from "./crd.ts";
 import { examples } from "./examples.ts";
@@ -64,6 +64,9 @@ export const endpointsPage = (): string => {
     "These keep state or work later, and so escape metering by request: a match has to name them.",
     table(header, rows(namedEndpoints)),
     "`ResponsesBackground` is no request of its own: it permits `background: true` in `POST /responses`.",
+    "## Administrative, by name only",
+    "These destroy what others of the provider's account may have stored and what can be found by listing it, or start work that costs long after the call. No other name includes them: `Files` uploads, lists and reads, and only `FilesDelete` deletes. Give them to a rule with [`allow`](../authorization.md).",
+    table(header, rows(administrativeEndpoints)),
   ]);
 };
 

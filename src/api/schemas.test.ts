@@ -61,7 +61,7 @@ test("a minimal route has every default", () => {
         },
         timeouts: { connect: "5s", firstByte: "600s", idle: "120s", total: "900s" },
         retry: { attempts: 1 },
-        cache: { exact: { ttl: "1m", when: "Deterministic" }, partition: "ServiceAccount" },
+        cache: { exact: { ttl: "1m", when: "Deterministic" } }, // compile knows the partition
       },
     ],
     models: [],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { selfSigned } from "../../test/fixtures/certificate.ts";
 import { identityOf, newSigner } from "../../test/fixtures/pod-tokens.ts";
 import { encodeConfig } from "../config/codec.ts";
 import type { SourceFile } from "../resources/document.ts";
@@ -112,14 +113,16 @@ test("how pods prove who they are stands in every config, with a route or withou
   expect(compile({ ...input, routes: [] }).config).toMatchObject({ podIdentity, noRouteReason: expect.any(String) });
 });
 
+/** The manifest with workload identity in place of its key. `more`: further credentials; `fields`: of the identity. */
+const keyless = (more = "", fields = ""): SourceFile => ({
+  path: "case.yaml",
+  text: manifest().text.replace(
+    "{type: Secret, secretRef: {name: openai, key: key}}",
+    `{type: WorkloadIdentity, workloadIdentity: {identityProviderID: i, serviceAccountID: s${fields}}}${more}`,
+  ),
+});
+
 describe("audiences of the pods' tokens", () => {
-  const keyless = (more = ""): SourceFile => ({
-    path: "case.yaml",
-    text: manifest().text.replace(
-      "{type: Secret, secretRef: {name: openai, key: key}}",
-      `{type: WorkloadIdentity, workloadIdentity: {identityProviderID: i, serviceAccountID: s}}${more}`,
-    ),
-  });
   const compiled = (file: SourceFile, tokenAudiences?: readonly string[]) => {
     const { config, routes } = compile({ ...inputOf(file), tokenAudiences });
     const [accepted] = routes[0]?.conditions ?? [];
@@ -141,5 +144,117 @@ describe("audiences of the pods' tokens", () => {
   test("that lack one take no other credential with it", () => {
     const both = keyless(", {type: Secret, secretRef: {name: openai, key: key}}");
     expect(compiled(both, ["sidegate"])).toMatchObject({ accepted: "False/AudienceNotProjected", types: [["Secret"]] });
+  });
+});
+
+describe("hosts that pods' tokens go to", () => {
+  const key = ", {type: Secret, secretRef: {name: openai, key: key}}";
+  const compiled = (fields: string, tokenHosts?: readonly string[], more = key) => {
+    const { config, routes } = compile({ ...inputOf(keyless(more, fields)), tokenHosts });
+    const [accepted] = routes[0]?.conditions ?? [];
+    const types = config.route?.backends.flatMap(({ credentials }) => credentials.map(({ type }) => type));
+    return { accepted: `${accepted?.status}/${accepted?.reason}`, message: accepted?.message, types };
+  };
+  const elsewhere = ", tokenURL: 'https://collector.example/t'";
+
+  test("are not judged where they are not known", () => {
+    expect(compiled(elsewhere)).toMatchObject({ accepted: "True/Accepted", types: ["WorkloadIdentity", "Secret"] });
+  });
+
+  test.each([
+    { name: "the default is one that must be allowed, too", fields: "", hosts: [], is: "auth.openai.com" },
+    { name: "another host is refused", fields: elsewhere, hosts: ["auth.openai.com"], is: "collector.example" },
+    {
+      name: "another port is another host",
+      fields: ", tokenURL: 'https://auth.openai.com:8443/t'",
+      hosts: ["auth.openai.com"],
+      is: "auth.openai.com:8443",
+    },
+  ])("$name, and no other credential with it", ({ fields, hosts, is }) => {
+    const found = compiled(fields, hosts);
+    expect(found).toMatchObject({ accepted: "False/TokenHostNotAllowed", types: ["Secret"] });
+    expect(found.message).toContain(`may not go to ${is}: add it to injection.tokenHosts`);
+  });
+
+  test("that are allowed, or of this machine, are called", () => {
+    expect(compiled(elsewhere, ["collector.example"])).toMatchObject({ accepted: "True/Accepted" });
+    expect(compiled(", tokenURL: 'http://127.0.0.1:1/t'", [])).toMatchObject({ accepted: "True/Accepted" });
+  });
+
+  test("and that are not allowed take a backend without any other credential out of the config", () => {
+    expect(compiled(elsewhere, [], "")).toMatchObject({ accepted: "False/TokenHostNotAllowed", types: [] });
+  });
+});
+
+describe("callers and the listener", () => {
+  const { cert, key } = selfSigned();
+  const renewed = selfSigned();
+  const indented = (pem: string): string => JSON.stringify(pem);
+  const guarded = (
+    options: { user?: string; key?: string; cert?: string; identity?: string; allow?: string } = {},
+  ) => ({
+    path: "case.yaml",
+    text: `${manifest()
+      .text.replace(
+        "  backends:",
+        `  identity: ${options.identity ?? "{require: APIKey, apiKeys: {secretRef: {name: callers}}}"}
+  listener: {tls: {secretRef: {name: own-tls}}}
+  backends:`,
+      )
+      .replace("      backendRefs:", `      ${options.allow ? `allow: ${options.allow}` : ""}\n      backendRefs:`)}---
+apiVersion: v1
+kind: Secret
+metadata: {name: callers, labels: {sidegate.dev/credential: "true"}}
+stringData: {web: '${JSON.stringify({ salt: "s".repeat(22), hash: "h".repeat(43), user: options.user ?? "alice" })}'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: own-tls, labels: {sidegate.dev/credential: "true"}}
+stringData: {tls.crt: ${indented(options.cert ?? cert)}, tls.key: ${indented(options.key ?? key)}}
+`,
+  });
+  const bearer = (audience: string) =>
+    `{require: Bearer, issuers: [{issuer: "https://id.example.com", audiences: [${audience}], claims: {roles: roles}}]}`;
+
+  test("stand in the config", () => {
+    const { route } = compile(inputOf(guarded())).config;
+    expect(route?.caller).toMatchObject({ require: "APIKey", keys: [{ id: "web", user: "alice" }] });
+    expect(route?.listener).toMatchObject({ address: "Loopback", tls: { certificate: cert, key } });
+  });
+
+  test("new API keys and certificates change the config, but no policy version", () => {
+    const before = compile(inputOf(guarded())).config;
+    for (const options of [{ user: "bob" }, renewed]) {
+      const after = compile(inputOf(guarded(options))).config;
+      expect(after.route?.policyVersion).toBe(before.route?.policyVersion);
+      expect(encodeConfig(after)).not.toBe(encodeConfig(before));
+    }
+  });
+
+  test("who must prove what, whose tokens are taken, and who may: each is another policy version", () => {
+    const versions = [
+      guarded(),
+      guarded({ allow: "{users: [alice]}" }),
+      guarded({ identity: bearer("bot") }),
+      guarded({ identity: bearer("other") }),
+      guarded({ identity: bearer("bot"), allow: "{roles: [admin]}" }),
+      guarded({ identity: bearer("bot"), allow: "{roles: [admin, ops]}" }),
+    ].map(policyVersionOf);
+    expect(new Set([policyVersionOf(manifest()), ...versions]).size).toBe(versions.length + 1);
+  });
+
+  test("nothing of a Secret stands in a finding or a condition", () => {
+    const bad = guarded({ user: "", cert: "canary", key: "canary" });
+    const { config, ...rest } = compile(inputOf(bad));
+    expect(rest.findings.map(({ reason }) => reason)).toEqual(["SecretInvalid", "SecretInvalid"]);
+    expect(JSON.stringify(rest)).not.toMatch(/canary|ssss|hhhh/);
+    expect(config.route?.caller).toEqual({ require: "APIKey", keys: [] });
+  });
+
+  test("a certificate that has ended is a finding, and the config stays as it was", () => {
+    const input = inputOf(guarded());
+    const later = compile({ ...input, nowMs: Date.now() + 10 * 86_400_000 });
+    expect(later.findings.map(({ message }) => message)).toEqual([expect.stringContaining("own-tls: the certificate")]);
+    expect(encodeConfig(later.config)).toBe(encodeConfig(compile(input).config));
   });
 });

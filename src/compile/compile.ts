@@ -29,6 +29,10 @@ export interface CompileInput {
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
   /** Audiences that injected pods get tokens for; absent: not known here, so no credential is refused for its audience. */
   readonly tokenAudiences?: readonly string[] | undefined;
+  /** Hosts that pods' tokens may go to, `HOST` or `HOST:PORT`; absent: not known here, so no credential is refused for its host. */
+  readonly tokenHosts?: readonly string[] | undefined;
+  /** Milliseconds since the epoch; absent: no certificate is judged by its times. Only findings come of it, the config is the same. */
+  readonly nowMs?: number | undefined;
   /** How pods prove who they are; absent (files on one machine, tests): they cannot. */
   readonly podIdentity?: PodIdentityConfig | undefined;
 }

@@ -83,7 +83,8 @@ export const apiKeySchema = z.strictObject({
 
 /** What a caller must send. Absent in a route: nothing, the caller is the pod's service account. */
 export const callerSchema = z.discriminatedUnion("require", [
-  z.strictObject({ require: z.literal("Bearer"), issuers: z.array(issuerSchema).min(1).max(issuersMax) }),
+  /** Without any issuer, or any key, everybody is refused. */
+  z.strictObject({ require: z.literal("Bearer"), issuers: z.array(issuerSchema).max(issuersMax) }),
   z.strictObject({ require: z.literal("APIKey"), keys: z.array(apiKeySchema).max(apiKeysMax) }),
 ]);
 

@@ -134,8 +134,15 @@ const danglingRefs = ({ route }: SidecarConfig): ConfigProblem[] => {
   );
 };
 
+/** What a member is called in any version of the contract; any other text may be a value that went astray, so it is not repeated. */
+const memberName = /^[A-Za-z]{1,32}$/;
+
 const problemsOf = (issue: z.core.$ZodIssue): ConfigProblem[] => {
   if (issue.code === "unrecognized_keys")
-    return issue.keys.map((key) => ({ path: fieldPath([...issue.path, key]), message: "is unknown" }));
+    return issue.keys.map((key) =>
+      memberName.test(key)
+        ? { path: fieldPath([...issue.path, key]), message: "is unknown" }
+        : { path: fieldPath(issue.path), message: "has a member that is unknown" },
+    );
   return [{ path: fieldPath(issue.path), message: issue.message }];
 };

@@ -6,7 +6,7 @@
  * Source of the surface: OpenAI's OpenAPI document v2.3.0 and Azure's v1 and dated API specifications.
  */
 
-/** Names that `rules[].matches[].endpoints` uses. The first list is open by default, the second only where a rule names it. */
+/** Names that `rules[].matches[].endpoints` uses. The first list is open by default, the others only where a rule names them. */
 export const inferenceEndpoints = [
   "ChatCompletions",
   "Completions",
@@ -28,14 +28,24 @@ export const namedEndpoints = [
   "ChatCompletionsState",
   "Files",
   "Uploads",
-  "Batches",
-  "FineTuning",
   "VectorStores",
   "Conversations",
 ] as const;
 
-/** Both lists together: every name that a rule may use. */
-export const endpointNames = [...inferenceEndpoints, ...namedEndpoints] as const;
+/**
+ * Endpoints that an administrator keeps apart: they destroy what others of the provider's account may have stored, which can be
+ * found by listing it, or start work that costs long after the call. No other name includes them.
+ */
+export const administrativeEndpoints = [
+  "Batches",
+  "FineTuning",
+  "FilesDelete",
+  "VectorStoresDelete",
+  "ChatCompletionsStateDelete",
+] as const;
+
+/** All lists together: every name that a rule may use. */
+export const endpointNames = [...inferenceEndpoints, ...namedEndpoints, ...administrativeEndpoints] as const;
 export type EndpointName = (typeof endpointNames)[number];
 
 /** Wire format of an event stream; each has its own terminal event and usage place. */
@@ -185,13 +195,13 @@ export const endpoints: readonly Endpoint[] = [
   read("ChatCompletionsState", "/chat/completions", "list_completions"),
   read("ChatCompletionsState", "/chat/completions/{id}", "get_completion"),
   write("ChatCompletionsState", "/chat/completions/{id}", "update_completion"),
-  remove("ChatCompletionsState", "/chat/completions/{id}", "delete_completion"),
+  remove("ChatCompletionsStateDelete", "/chat/completions/{id}", "delete_completion"),
   read("ChatCompletionsState", "/chat/completions/{id}/messages", "list_completion_messages"),
 
   write("Files", "/files", "upload_file", "raw"),
   read("Files", "/files", "list_files"),
   read("Files", "/files/{id}", "get_file"),
-  remove("Files", "/files/{id}", "delete_file"),
+  remove("FilesDelete", "/files/{id}", "delete_file"),
   { ...read("Files", "/files/{id}/content", "get_file_content"), answer: "binary" },
   write("Uploads", "/uploads", "create_upload"),
   write("Uploads", "/uploads/{id}/parts", "add_upload_part", "raw"),
@@ -213,13 +223,13 @@ export const endpoints: readonly Endpoint[] = [
   read("VectorStores", "/vector_stores", "list_vector_stores"),
   read("VectorStores", "/vector_stores/{id}", "get_vector_store"),
   write("VectorStores", "/vector_stores/{id}", "update_vector_store"),
-  remove("VectorStores", "/vector_stores/{id}", "delete_vector_store"),
+  remove("VectorStoresDelete", "/vector_stores/{id}", "delete_vector_store"),
   write("VectorStores", "/vector_stores/{id}/search", "search_vector_store"),
   write("VectorStores", "/vector_stores/{id}/files", "attach_vector_store_file"),
   read("VectorStores", "/vector_stores/{id}/files", "list_vector_store_files"),
   read("VectorStores", "/vector_stores/{id}/files/{id}", "get_vector_store_file"),
   write("VectorStores", "/vector_stores/{id}/files/{id}", "update_vector_store_file"),
-  remove("VectorStores", "/vector_stores/{id}/files/{id}", "detach_vector_store_file"),
+  remove("VectorStoresDelete", "/vector_stores/{id}/files/{id}", "detach_vector_store_file"),
   read("VectorStores", "/vector_stores/{id}/files/{id}/content", "get_vector_store_file_content"),
   write("VectorStores", "/vector_stores/{id}/file_batches", "create_vector_store_batch"),
   read("VectorStores", "/vector_stores/{id}/file_batches/{id}", "get_vector_store_batch"),
