@@ -10,7 +10,14 @@ import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
 import { chartFiles } from "./chart-files.ts";
 import { annotationsPage, operatorMetricsPage, operatorSettingsPage } from "./operator-reference.ts";
-import { errorsPage, identityRefusalsPage, limitsPage, metricsPage, settingsPage } from "./reference.ts";
+import {
+  callerRefusalsPage,
+  errorsPage,
+  identityRefusalsPage,
+  limitsPage,
+  metricsPage,
+  settingsPage,
+} from "./reference.ts";
 
 /** A generated file, by its path from the root of the repository. */
 interface Generated {
@@ -28,6 +35,7 @@ const generated: readonly Generated[] = [
   { path: "docs/reference/airoute.md", render: () => kindPage(airouteKind) },
   { path: "docs/reference/aiquota.md", render: () => kindPage(aiquotaKind) },
   { path: "docs/reference/annotations.md", render: annotationsPage },
+  { path: "docs/reference/caller-refusals.md", render: callerRefusalsPage },
   { path: "docs/reference/conditions.md", render: conditionsPage },
   { path: "docs/reference/endpoints.md", render: endpointsPage },
   { path: "docs/reference/errors.md", render: errorsPage },

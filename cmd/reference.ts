@@ -1,11 +1,20 @@
 /** Reference pages of the sidecar, from the tables that the code itself uses. */
+import { callerValueLengthMax, callerValuesMax } from "../src/config/caller.ts";
+import { keysWaitMsMax } from "../src/sidecar/caller/check.ts";
+import { jwksKeysMax } from "../src/sidecar/caller/issuer-documents.ts";
+import { keysFreshMs, keysKeptMs, missIntervalMs } from "../src/sidecar/caller/issuer-keys.ts";
+import { callerReasons } from "../src/sidecar/caller/reasons.ts";
 import { type ErrorRow, errorCatalogue, retryAfterMsMax } from "../src/sidecar/errors.ts";
 import { clockLeewayMs } from "../src/sidecar/identity/claims.ts";
 import { unknownKeyKeptMs } from "../src/sidecar/identity/pod-proof.ts";
 import { identityReasons } from "../src/sidecar/identity/reasons.ts";
 import { tokenBytesMax } from "../src/sidecar/identity/token.ts";
 import { jsonLimitsDefault } from "../src/sidecar/json/scan.ts";
-import { metricCatalogue } from "../src/sidecar/metrics.ts";
+import { streamsPerConnectionMax } from "../src/sidecar/listener/http2-server.ts";
+import { bindRetryMs, podConnectionsMax } from "../src/sidecar/listener/pod-port.ts";
+import { handshakeTimeoutMs } from "../src/sidecar/listener/terminator.ts";
+import { userAgentCharsMax } from "../src/sidecar/listener/user-agents.ts";
+import { metricCatalogue } from "../src/sidecar/metric-catalogue.ts";
 import { pathCharsMax, queryCharsMax } from "../src/sidecar/openai/paths.ts";
 import { sseEventBytesMax } from "../src/sidecar/openai/sse.ts";
 import { pendingSettlementsMax } from "../src/sidecar/quota/settler.ts";
@@ -20,6 +29,7 @@ import { consecutiveFailuresMax } from "../src/sidecar/stores/redis/breaker.ts";
 import { commandTimeoutMsDefault } from "../src/sidecar/stores/redis/connection.ts";
 import { orphansMaxDefault } from "../src/sidecar/stores/redis/orphans.ts";
 import { decodedBytesFree, decodedRatioMax } from "../src/sidecar/upstream/decoder.ts";
+import { documentBytesMax, documentMsMax } from "../src/sidecar/upstream/document.ts";
 import { answerJsonBytesMax, cacheAnswerBytesMax } from "../src/sidecar/upstream/json-sink.ts";
 import { connectionsMax } from "../src/sidecar/upstream/pools.ts";
 import { stalledClientMs } from "../src/sidecar/upstream/stream-sink.ts";
@@ -93,6 +103,16 @@ const limitRows: readonly (readonly [string, number | string, string, string])[]
   ["queryCharsMax", queryCharsMax, "characters of a query", "400 `invalid_url`"],
   ["headTimeoutMs", headTimeoutMs, "ms for a request's head to arrive", "408 `request_timeout`"],
   ["bodyTimeoutMs", bodyTimeoutMs, "ms for a whole request to arrive", "408 `request_timeout`"],
+  ["handshakeTimeoutMs", handshakeTimeoutMs, "ms for a TLS handshake", "the connection is closed"],
+  ["podConnectionsMax", podConnectionsMax, "connections from other pods", "more are closed at once"],
+  ["streamsPerConnectionMax", streamsPerConnectionMax, "requests at a time on an HTTP/2 connection", "REFUSED_STREAM"],
+  ["bindRetryMs", bindRetryMs, "ms until a port that cannot be had is tried again", "tried again"],
+  [
+    "userAgentCharsMax",
+    userAgentCharsMax,
+    "characters of a `user-agent` that is compared",
+    "403 `user_agent_not_allowed`",
+  ],
   ["limits.bodyBytes, jsonBytes, messages, n ...", "AIRoute", "set for each rule", "see the AIRoute reference"],
   ["JSON depthMax", jsonLimitsDefault.depthMax, "levels of nesting", "400 `invalid_json`"],
   ["JSON keysMax", jsonLimitsDefault.keysMax, "keys of a body", "400 `invalid_json`"],
@@ -105,6 +125,26 @@ const limitRows: readonly (readonly [string, number | string, string, string])[]
     "ms that a verified identity is kept while the token's key is unknown",
     "403 `identity_refused`: `key_unknown`",
   ],
+  ["tokenBytesMax", tokenBytesMax, "characters of a caller's token", "401 `bearer_refused`: `token_too_large`"],
+  ["callerValuesMax", callerValuesMax, "roles, and groups, of a caller", "401 `bearer_refused`: `groups_too_many`"],
+  [
+    "callerValueLengthMax",
+    callerValueLengthMax,
+    "characters of a caller's user, tenant, role or group",
+    "401 `bearer_refused`: `user_too_long`",
+  ],
+  ["keysFreshMs", keysFreshMs, "ms after which an issuer's keys are fetched anew", "in the background"],
+  ["keysKeptMs", keysKeptMs, "ms that an issuer's keys are used which cannot be renewed", "503 `issuer_unavailable`"],
+  [
+    "missIntervalMs",
+    missIntervalMs,
+    "ms between fetches that tokens with unknown keys cause",
+    "401 `bearer_refused`: `key_unknown`",
+  ],
+  ["keysWaitMsMax", keysWaitMsMax, "ms that a request waits for an issuer's keys", "503 `issuer_unavailable`"],
+  ["documentMsMax", documentMsMax, "ms for a document of an issuer", "not taken; the keys that are there stay"],
+  ["documentBytesMax", documentBytesMax, "bytes of a document of an issuer", "not taken; the keys that are there stay"],
+  ["jwksKeysMax", jwksKeysMax, "keys of an issuer", "not taken; the keys that are there stay"],
   ["outputGrantTokensMin", outputGrantTokensMin, "tokens of output below which a nearly spent quota refuses", "429"],
   [
     "retryAfterMsMax",
@@ -181,6 +221,21 @@ With 403 \`identity_refused\`, in \`/status\`, in the route's condition \`Progra
 ${table(
   ["Code", "Meaning"],
   Object.entries(identityReasons).map(([code, sentence]) => [`\`${code}\``, sentence]),
+)}
+`;
+
+/** Every code of a refused caller. */
+export const callerRefusalsPage = (): string => `# Codes of refused callers
+
+${note}
+
+With 401 \`bearer_refused\` and 401 \`api_key_refused\`: the message begins with the code, \`www-authenticate\` has it as
+\`error_description\`, and it is the label \`reason\` of \`sidegate_caller_refusals_total\`. \`credential_missing\` is 401 \`bearer_missing\`
+or \`api_key_missing\`. See [callers](../callers.md).
+
+${table(
+  ["Code", "Meaning"],
+  Object.entries(callerReasons).map(([code, sentence]) => [`\`${code}\``, sentence]),
 )}
 `;
 

@@ -1,6 +1,7 @@
 /** The sidecar's process: reads settings from its environment, starts, follows its config, drains on SIGTERM. */
 import about from "../package.json" with { type: "json" };
 import { systemClock } from "../src/base/clock.ts";
+import { logLastWords } from "../src/base/last-words.ts";
 import { createLog, logLevels } from "../src/base/log.ts";
 import { loadConfig, watchConfig } from "../src/sidecar/config-watch.ts";
 import { settingsText, sidecarSettings } from "../src/sidecar/settings.ts";
@@ -32,6 +33,7 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
+logLastWords(createLog({ name: "sidecar", level: "info" }));
 if (process.argv.includes("--help")) {
   process.stdout.write(
     `sidecar: settings come from the environment\n${settingsText()}Log levels: ${logLevels.join(", ")}\n`,

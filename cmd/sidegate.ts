@@ -2,10 +2,12 @@
 import about from "../package.json" with { type: "json" };
 import { check, checkUsage } from "../src/cli/check.ts";
 import { injectFiles, injectUsage } from "../src/cli/inject.ts";
+import { key, keyUsage } from "../src/cli/key.ts";
 import { provider, providerUsage } from "../src/cli/provider.ts";
 import { run, runUsage } from "../src/cli/run.ts";
 import { UsageFault } from "../src/cli/usage.ts";
 import { validate, validateUsage } from "../src/cli/validate.ts";
+import { whoami, whoamiUsage } from "../src/cli/whoami.ts";
 import { RedisUrlFault } from "../src/redis/url.ts";
 
 const usage = `Usage: sidegate COMMAND [options]
@@ -19,6 +21,10 @@ ${injectUsage}
 ${providerUsage}
 
 ${checkUsage}
+
+${keyUsage}
+
+${whoamiUsage}
 
 sidegate help | version
 `;
@@ -38,6 +44,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === "inject") return injectFiles(rest);
   if (command === "provider") return provider(rest);
   if (command === "check") return check(rest, process.env, about.version);
+  if (command === "key") return key(rest);
+  if (command === "whoami") return whoami(rest, process.env);
   throw new UsageFault(`unknown command ${command}`);
 }
 
@@ -46,7 +54,7 @@ function faultText(fault: unknown): string | undefined {
   if (fault instanceof UsageFault) return `${fault.message}\nsidegate help lists the commands.`;
   if (fault instanceof RedisUrlFault) return `--redis: ${fault.message}`;
   if (!(fault instanceof Error && "syscall" in fault && fault.syscall === "listen")) return undefined;
-  return `cannot listen (${fault.message}): is another one running? --listen and --admin take other addresses`;
+  return `cannot listen (${fault.message}): is another one running? --listen, --admin and --issuer take other addresses`;
 }
 
 try {

@@ -8,6 +8,7 @@ import { GatewayError } from "../errors.ts";
 import type { Admitted, Ending, Exchange } from "../exchange.ts";
 import type { SidecarMetrics } from "../metrics.ts";
 import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
+import { saidModel, saidWord } from "../said-names.ts";
 import type { Stage } from "../stage.ts";
 
 /** What the audit needs. `instance`: the sidecar process, named in every record. */
@@ -37,10 +38,12 @@ export const record =
       policyVersion: deps.route.policyVersion,
       rule: rule.name,
       identity: identityText(exchange),
+      user: exchange.identity.user,
+      tenant: exchange.identity.tenant,
       method: match.endpoint.method,
       endpoint: match.endpoint.name,
       path: match.path,
-      model: exchange.model,
+      model: saidModel(exchange.model),
       streamed: exchange.streamed,
       bodyBytes: body.kind === "none" ? 0 : body.kind === "raw" ? (body.length ?? null) : body.bytes.length,
       quota: exchange.call.isUnenforced ? "unenforced" : "enforced",
@@ -68,18 +71,20 @@ export function recordOutcome(deps: RecordDeps, exchange: Exchange, ending: Endi
     route: `${deps.route.namespace}/${deps.route.name}`,
     rule: exchange.rule?.name ?? null,
     identity: exchange.identity ? identityText({ identity: exchange.identity }) : null,
+    user: exchange.identity?.user, // left out where nobody is known
+    tenant: exchange.identity?.tenant,
     endpoint: exchange.match?.endpoint.name ?? null,
-    model: exchange.model?.slice(0, 256) ?? null,
+    model: exchange.model === undefined ? null : saidModel(exchange.model),
     outcome: ending.outcome,
     status: ending.status,
-    errorCode: ending.errorCode ?? null,
+    errorCode: ending.errorCode === undefined ? null : saidWord(ending.errorCode),
     backend: call.backend ?? null,
-    upstreamModel: call.upstreamModel ?? null,
+    upstreamModel: call.upstreamModel === undefined ? null : saidModel(call.upstreamModel),
     attempts: call.attempts,
     sent: call.sent,
     usage: ending.usage ?? null,
     observedOutputTokens: ending.observedOutputTokens ?? null,
-    finishReasons: ending.finishReasons ?? [],
+    finishReasons: (ending.finishReasons ?? []).map(saidWord),
     durationMs: Math.round((exchange.clock.monotonicMs() - exchange.startedMs) * 1000) / 1000,
   });
   deps.sink.write(outcome).catch((fault: unknown) => {
