@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
 import { createKubeApi } from "../kube/client.ts";
-import { type Connection, inClusterConnection, kubeconfigConnection } from "../kube/connection.ts";
+import { type Connection, inClusterConnection } from "../kube/connection.ts";
 import { apiChecks } from "./check/api-checks.ts";
 import { Cluster } from "./check/cluster.ts";
 import { definitionChecks } from "./check/definition-checks.ts";
@@ -12,6 +12,7 @@ import { reportJson, reportText } from "./check/print.ts";
 import { type Check, runChecks, tallyOf } from "./check/report.ts";
 import { routeChecks } from "./check/route-checks.ts";
 import { webhookChecks } from "./check/webhook-checks.ts";
+import { connectByKubeconfig, kubeconfigOptions } from "./connection.ts";
 import { parseOptions, UsageFault } from "./usage.ts";
 
 /** What `sidegate help` says of this command. */
@@ -40,8 +41,7 @@ export async function check(args: readonly string[], env: NodeJS.ProcessEnv, rel
   const { values } = parseOptions({
     args: [...args],
     options: {
-      kubeconfig: { type: "string" },
-      context: { type: "string" },
+      ...kubeconfigOptions,
       "in-cluster": { type: "boolean", default: false },
       namespace: { type: "string", short: "n" },
       output: { type: "string", short: "o" },
@@ -81,14 +81,11 @@ const connect = async (options: {
   readonly env: NodeJS.ProcessEnv;
 }): Promise<Connection> => {
   const { isInCluster, file, context, env } = options;
+  if (!isInCluster) return await connectByKubeconfig({ kubeconfig: file, context });
   try {
-    return isInCluster
-      ? inClusterConnection({ env, clock: systemClock })
-      : await kubeconfigConnection({ ...(file !== undefined && { file }), ...(context !== undefined && { context }) });
+    return inClusterConnection({ env, clock: systemClock });
   } catch (fault) {
     const why = fault instanceof Error ? fault.message : String(fault);
-    throw new UsageFault(
-      isInCluster ? `--in-cluster: this is no pod with a service account (${why})` : `kubeconfig: ${why}`,
-    );
+    throw new UsageFault(`--in-cluster: this is no pod with a service account (${why})`);
   }
 };

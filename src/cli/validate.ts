@@ -1,4 +1,5 @@
 /** `sidegate validate`: every fault of the files, as the cluster would see it. */
+import { systemClock } from "../base/clock.ts";
 import { faultLine, validateFiles } from "../resources/validate.ts";
 import { readSource } from "./files.ts";
 import { parseOptions, UsageFault } from "./usage.ts";
@@ -15,7 +16,7 @@ export function validate(args: readonly string[]): number {
   });
   const paths = [...(values.file ?? []), ...positionals];
   if (paths.length === 0) throw new UsageFault("name at least one file with -f");
-  const { faults, notes } = validateFiles(paths.map(readSource));
+  const { faults, notes } = validateFiles(paths.map(readSource), systemClock.nowMs());
   for (const note of notes) process.stderr.write(`${faultLine(note)} (note)\n`);
   for (const fault of faults) process.stdout.write(`${faultLine(fault)}\n`);
   process.stderr.write(faults.length === 0 ? `${paths.length} file(s), no faults\n` : `${faults.length} fault(s)\n`);

@@ -62,14 +62,19 @@ const isSame = (a: unknown, b: unknown): boolean => {
 const mapEdits = (context: EditContext, map: YAMLMap, before: Members, after: Members): TextEdit[] => {
   const present = Object.keys(before).filter((key) => before[key] !== undefined);
   const keys = Object.keys(after).filter((key) => after[key] !== undefined);
-  if (present.some((key) => !keys.includes(key))) return [replacement(context, map, after)];
   const added = keys.filter((key) => !present.includes(key));
-  const edits = present.flatMap((key) => {
+  const removed = present.filter((key) => !keys.includes(key));
+  if (removed.length > 0 && (added.length > 0 || keys.length === 0)) return [replacement(context, map, after)];
+  const removals = removed.flatMap((key) => removal(context, map, key) ?? []);
+  if (removals.length < removed.length) return [replacement(context, map, after)];
+  const changes = keys.flatMap((key) => {
+    if (!present.includes(key)) return [];
     if (isSame(before[key], after[key])) return [];
     const pair = map.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
     if (!pair) throw new EditFault(`the member ${key} comes from elsewhere (a merge key)`);
     return editsOf(context, pair.value, before[key], after[key]);
   });
+  const edits = [...removals, ...changes];
   if (added.length === 0) return edits;
   const members = Object.fromEntries(added.map((key) => [key, after[key]]));
   if (map.items.length === 0) return [replacement(context, map, after)];
@@ -79,6 +84,18 @@ const mapEdits = (context: EditContext, map: YAMLMap, before: Members, after: Me
   }
   const lines = block(context, members, columnOf(context, startOf(map.items[0]?.key)));
   return [...edits, insertion(lineEnd(context, endOf(map.items.at(-1))), newlineOf(context) + lines)];
+};
+
+/** The lines of a member in block style, taken away; undefined where something else stands on them. */
+const removal = (context: EditContext, map: YAMLMap, key: string): TextEdit | undefined => {
+  const pair = map.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
+  if (!pair || map.flow) return undefined;
+  const at = startOf(pair.key);
+  const column = columnOf(context, at);
+  if (context.text.slice(at - column, at).trim() !== "") return undefined;
+  const end = lineEnd(context, endOf(pair));
+  const newline = /^\r?\n/.exec(context.text.slice(end))?.[0].length ?? 0;
+  return { start: at - column, end: end + newline, text: "" };
 };
 
 /** Lists whose elements have names are walked as long as none goes or changes its place; others are written anew. */
