@@ -1,6 +1,7 @@
 /** How a sidecar ends, in numbered steps. The order is tested: unready first, the audit after the last stream, stores last. */
 import type { DrainStep } from "../base/lifecycle.ts";
 import type { Gateway } from "./gateway.ts";
+import type { Listeners } from "./listener/listeners.ts";
 import type { LeaseKeeper } from "./quota/leases.ts";
 import type { Settler } from "./quota/settler.ts";
 import type { HttpServer } from "./server.ts";
@@ -16,7 +17,7 @@ const lookMs = 20;
 
 /** What has to be ended. */
 export interface Drainable {
-  readonly proxy: HttpServer;
+  readonly listeners: Listeners;
   readonly admin: HttpServer;
   readonly gateway: Gateway;
   readonly settler: Settler;
@@ -36,7 +37,7 @@ export const drainSteps = (parts: Drainable): readonly DrainStep[] => [
   { name: "stop accepting", timeoutMs: farewellMs, run: () => stopAccepting(parts) },
   { name: "finish streams", timeoutMs: parts.graceMs, run: () => untilIdle(parts.gateway, parts.graceMs) },
   { name: "end what still runs", timeoutMs: farewellMs, run: () => endRunning(parts.gateway) },
-  { name: "close the proxy", timeoutMs: farewellMs, run: () => closeProxy(parts.proxy) },
+  { name: "close the proxy", timeoutMs: farewellMs, run: () => parts.listeners.close() },
   { name: "settle", timeoutMs: flushMs, run: () => settleAll(parts) },
   { name: "flush the audit", timeoutMs: flushMs, run: () => parts.sinks.close() },
   { name: "end the heartbeat", timeoutMs: farewellMs, run: parts.endHeartbeat },
@@ -48,10 +49,9 @@ export const drainSteps = (parts: Drainable): readonly DrainStep[] => [
   { name: "close admin", timeoutMs: farewellMs, run: () => parts.admin.close().then(() => undefined) },
 ];
 
-function stopAccepting({ proxy, gateway }: Drainable): void {
+function stopAccepting({ listeners, gateway }: Drainable): void {
   gateway.beginDrain();
-  proxy.server.close();
-  proxy.server.closeIdleConnections();
+  listeners.stopAccepting();
 }
 
 /** Waits for the last request, at most `limitMs`; streams that take longer are the next step's. */
@@ -64,12 +64,6 @@ async function untilIdle(gateway: Gateway, limitMs: number): Promise<void> {
 async function endRunning(gateway: Gateway): Promise<void> {
   gateway.abortRunning("drain");
   await untilIdle(gateway, farewellMs);
-}
-
-async function closeProxy(proxy: HttpServer): Promise<void> {
-  const closed = proxy.close();
-  proxy.server.closeAllConnections();
-  await closed;
 }
 
 async function settleAll({ settler, leases }: Drainable): Promise<void> {

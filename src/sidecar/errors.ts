@@ -73,8 +73,41 @@ export const errorCatalogue = {
   invalid_type: { ...bad(null, (field, want) => `Invalid type for '${field}': expected ${want}.`) },
   model_required: bad("model", () => "You must provide a model parameter."),
 
+  // screen
+  source_not_allowed: bad(null, (why) => `This address may not connect: ${why}.`, 403),
+  user_agent_not_allowed: bad(
+    null,
+    (agent) =>
+      `The client '${agent}' is not allowed on this route: its user-agent fits none of spec.listener.userAgents.`,
+    403,
+  ),
+  https_required: bad(
+    null,
+    () =>
+      "This port speaks https only: begin the base URL with https://. The request and its key went over the network in clear.",
+    403,
+  ),
+
   // identify, authorize
   no_route: ours(503, false, (who, why) => `No AIRoute applies to ${who}: ${why}`),
+  bearer_missing: bad(
+    null,
+    () =>
+      "This route wants callers to prove who they are: send a token of its issuers as 'Authorization: Bearer TOKEN'.",
+    401,
+  ),
+  bearer_refused: bad(null, (why) => `The token was refused: ${why}.`, 401),
+  api_key_missing: bad(
+    null,
+    () => "This route wants callers to prove who they are: send an API key of it as 'Authorization: Bearer sgk-...'.",
+    401,
+  ),
+  api_key_refused: bad(null, (why) => `The API key was refused: ${why}.`, 401),
+  issuer_unavailable: ours(
+    503,
+    true,
+    (issuer) => `Tokens of ${issuer} cannot be verified now: its keys could not be fetched.`,
+  ),
   identity_refused: bad(null, (why) => `The workload's identity was refused: ${why}.`, 403),
   endpoint_not_allowed: bad(
     null,
@@ -86,6 +119,12 @@ export const errorCatalogue = {
     "model",
     (model, endpoint) =>
       `Model '${model}' is not allowed on this route for ${endpoint}. To allow it, add it to rules[].matches[].models of the AIRoute.`,
+    403,
+  ),
+  caller_not_allowed: bad(
+    null,
+    (what, missing) =>
+      `${what} is open on this route, but not to this caller: it has none of the ${missing} that rules[].allow of the AIRoute asks for.`,
     403,
   ),
 

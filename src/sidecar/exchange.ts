@@ -1,9 +1,10 @@
 /** One request and its answer on their way through the stages. The class is one shape; the types say what is known when. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import type { RuleConfig } from "../config/contract.ts";
 import type { JsonEdit } from "./json/splice.ts";
 import type { JsonDocument } from "./json/view.ts";
+import type { Arrival, ClientRequest, ClientResponse } from "./message.ts";
 import type { MultipartScan } from "./multipart/scan.ts";
 import type { PathMatch } from "./openai/paths.ts";
 import type { Usage } from "./openai/usage.ts";
@@ -27,7 +28,7 @@ export type RequestBody =
   | { readonly kind: "multipart"; readonly bytes: Buffer; readonly scan: MultipartScan; readonly contentType: string }
   | {
       readonly kind: "raw";
-      readonly stream: IncomingMessage;
+      readonly stream: Readable;
       readonly length: number | undefined;
       readonly contentType: string | undefined;
     };
@@ -72,8 +73,9 @@ type EndListener = (ending: Ending) => void;
 export interface Received {
   readonly id: string;
   readonly clock: Clock;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  readonly arrival: Arrival;
   readonly startedMs: number;
   readonly path: string;
   readonly query: string;
@@ -90,20 +92,20 @@ export interface Received {
   /** Headers of ours that every answer of this exchange carries. */
   readonly answerHeaders: [string, string][];
 }
+/** After identify: who calls. */
+export interface Identified extends Received {
+  readonly identity: Identity;
+}
 /** After accept: the endpoint is known and the body is there, read and scanned unless it is `raw`. */
-export interface Accepted extends Received {
+export interface Accepted extends Identified {
   readonly match: PathMatch;
   readonly body: RequestBody;
   /** The name that the application asked for; "" where the endpoint has no model. */
   readonly model: string;
   readonly streamed: boolean;
 }
-/** After identify: who calls. */
-export interface Identified extends Accepted {
-  readonly identity: Identity;
-}
 /** After authorize: the rule that opens the endpoint and the model. */
-export interface Authorized extends Identified {
+export interface Authorized extends Accepted {
   readonly rule: RuleConfig;
 }
 /** After shape: what will be changed in the body, and the upper bounds to hold. */
@@ -146,8 +148,9 @@ export interface CacheableAnswer {
 export class Exchange implements Received {
   readonly id: string;
   readonly clock: Clock;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  readonly arrival: Arrival;
   readonly startedMs: number;
   readonly path: string;
   readonly query: string;
@@ -182,14 +185,16 @@ export class Exchange implements Received {
   constructor(options: {
     id: string;
     clock: Clock;
-    request: IncomingMessage;
-    response: ServerResponse;
+    request: ClientRequest;
+    response: ClientResponse;
+    arrival: Arrival;
     onListenerFault: (fault: unknown) => void;
   }) {
     this.id = options.id;
     this.clock = options.clock;
     this.request = options.request;
     this.response = options.response;
+    this.arrival = options.arrival;
     this.startedMs = options.clock.monotonicMs();
     this.#onListenerFault = options.onListenerFault;
     const url = options.request.url ?? "/";

@@ -1,9 +1,9 @@
 /** The frame around every request: makes the exchange, runs the pipeline, answers what it throws, states the ending. */
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { GatewayError, refuse } from "./errors.ts";
 import { type AbortReason, type Ending, Exchange } from "./exchange.ts";
+import { type Arrival, type ClientRequest, type ClientResponse, plainLoopback } from "./message.ts";
 import type { SidecarMetrics } from "./metrics.ts";
 import { sendError } from "./reply.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -53,17 +53,21 @@ export class Gateway {
   }
 
   /** Takes one request; never throws and never rejects. */
-  handle(request: IncomingMessage, response: ServerResponse): void {
+  handle(request: ClientRequest, response: ClientResponse, arrival: Arrival = plainLoopback): void {
     const snapshot = this.#snapshot;
     const exchange = new Exchange({
       id: this.#idFor(request),
       clock: this.#clock,
       request,
       response,
+      arrival,
       onListenerFault: (err) => this.#log.error({ err }, "giving back after a request failed"),
     });
-    exchange.answerHeaders.push(["x-sidegate-request-id", exchange.id], ...snapshot.answerHeaders);
-    if (this.#draining) exchange.answerHeaders.push(["connection", "close"]);
+    exchange.answerHeaders.push(
+      ["x-sidegate-request-id", exchange.id],
+      ...(arrival.isSecure ? snapshot.secureAnswerHeaders : snapshot.answerHeaders),
+    );
+    if (this.#draining || arrival.isLast) exchange.answerHeaders.push(["connection", "close"]);
     this.#running.add(exchange);
     this.#metrics.started();
     // registered first, so it runs last: metrics and audit see what the stages made of it
@@ -77,7 +81,7 @@ export class Gateway {
   }
 
   /** Our id for a request: unique for each, traceable to the instance. */
-  #idFor(request: IncomingMessage): string {
+  #idFor(request: ClientRequest): string {
     this.#count++;
     const own = request.headers["x-correlation-id"];
     const suffix = typeof own === "string" && requestIdPattern.test(own) ? `.${own.slice(0, 64)}` : "";

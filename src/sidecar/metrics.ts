@@ -1,14 +1,20 @@
 /**
- * The metric catalogue. Label sets are closed: names from the config, codes from the catalogue, never a text of the client's.
+ * The metrics of a sidecar. Label sets are closed: names from the config, codes from the catalogue, never a text of the client's.
  * `gen_ai_client_*` follow OpenTelemetry's GenAI conventions (a sidecar is the client of the provider).
  */
 import { Gauge, Registry } from "prom-client";
 import { CounterSeries, HistogramSeries } from "../base/series.ts";
 import type { QuotaConfig } from "../config/contract.ts";
+import type { IssuerView } from "./caller/issuer-keys.ts";
+import type { CallerReason } from "./caller/reasons.ts";
 import type { Ending, Exchange } from "./exchange.ts";
 import type { IdentityReason } from "./identity/reasons.ts";
+import type { Listeners } from "./listener/listeners.ts";
+import { type MetricName, metricCatalogue } from "./metric-catalogue.ts";
+import { saidModel } from "./said-names.ts";
 import type { ExchangeFailure } from "./upstream/credentials/fault.ts";
 import { type CredentialView, credentialStates } from "./upstream/credentials/pool.ts";
+import type { DocumentFailure } from "./upstream/document.ts";
 
 /** OpenTelemetry's buckets for `gen_ai.client.token.usage`. */
 const tokenBuckets = [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304];
@@ -18,43 +24,6 @@ const secondBuckets = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.1
 const overheadBuckets = [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05];
 /** Models that get a label of their own; the rest are `other`, so that a Prefix rule cannot blow the series up. */
 const modelLabelsMax = 64;
-
-/** Help sentences by name; docs/reference/metrics.md is generated from it. */
-export const metricCatalogue = {
-  gen_ai_client_token_usage: "Tokens of one call as the provider reported them, by type.",
-  gen_ai_client_operation_duration_seconds: "From the request's arrival to the end of its answer.",
-  gen_ai_client_operation_time_to_first_chunk_seconds: "From the request's arrival to the provider's first byte.",
-  sidegate_requests_total: "Requests by endpoint, outcome and status class.",
-  sidegate_refusals_total: "Answers of the sidecar's own by error code.",
-  sidegate_requests_in_flight: "Requests that have not ended.",
-  sidegate_upstream_attempts_total: "Calls to backends by result: answered, or the error code.",
-  sidegate_quota_decisions_total: "Refused: a limit had no room. would_refuse: the same in mode Audit.",
-  sidegate_quota_unenforced_total: "Requests that met an unreachable quota store, by what failurePolicy did.",
-  sidegate_quota_settlements_pending: "Settlements that wait for the quota store.",
-  sidegate_cache_lookups_total: "Exact cache look-ups by result.",
-  sidegate_audit_failures_total: "Audit records that could not be written.",
-  sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",
-  sidegate_heartbeat_failures_total:
-    "Heartbeats that could not be written; the operator then counts the pod as silent.",
-  sidegate_credential_state:
-    "Backends in which a credential is in a state: ready, rate_limited (429), unauthorized (401), unavailable (no token).",
-  sidegate_credential_rests_total: "Credentials that a provider refused (401) or slowed down (429), so that they rest.",
-  sidegate_token_exchanges_total: "Exchanges of the pod's token for one of a provider, by result.",
-  sidegate_token_expires_seconds: "Until the token of a credential ends; 0: it has.",
-  sidegate_config_info: "1 for the config in force, by digest and policy version.",
-  sidegate_config_reload_failures_total: "Configs that were refused; the last good one stays in force.",
-  sidegate_identity_verified:
-    "1: the pod's own token is verified, or was within a day and is signed with a key that is not known yet. 0: every request gets 403. Absent: there is no token to verify.",
-  sidegate_identity_held: "1 while the identity is kept although the key of the token is not known.",
-  sidegate_identity_refusals_total:
-    "Looks at the pod's own token that did not verify it, by reason; at the start, at rotations, at new configs.",
-  process_resident_memory_bytes: "Resident memory of the process.",
-  process_cpu_seconds: "CPU time of the process, user and system.",
-  nodejs_heap_size_used_bytes: "JavaScript heap in use.",
-  nodejs_external_memory_bytes: "Memory outside the JavaScript heap: buffers.",
-  nodejs_eventloop_utilization: "Share of its time that the event loop was busy, since the start.",
-} as const;
-type MetricName = keyof typeof metricCatalogue;
 
 const operation = ["gen_ai_operation_name", "gen_ai_provider_name"];
 const withModel = [...operation, "gen_ai_request_model"];
@@ -85,10 +54,13 @@ export class SidecarMetrics {
   readonly #unenforced = this.#counter("sidegate_quota_unenforced_total", "decision");
   readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
   readonly #audit = this.#counter("sidegate_audit_failures_total");
+  readonly #connections = this.#counter("sidegate_listener_refusals_total", "reason");
   readonly #heartbeats = this.#counter("sidegate_heartbeat_failures_total");
   readonly #exchanges = this.#counter("sidegate_token_exchanges_total", "result");
   readonly #rests = this.#counter("sidegate_credential_rests_total", "credential", "status");
   readonly #identityRefusals = this.#counter("sidegate_identity_refusals_total", "reason");
+  readonly #callerRefusals = this.#counter("sidegate_caller_refusals_total", "reason");
+  readonly #issuerRefreshes = this.#counter("sidegate_issuer_refreshes_total", "issuer", "result");
   readonly #reloadFailures = this.#counter("sidegate_config_reload_failures_total");
   readonly #configInfo: Gauge<"digest" | "policy_version">;
   readonly #models = new Set<string>();
@@ -102,8 +74,13 @@ export class SidecarMetrics {
     identity?: () => "verified" | "held" | "refused" | undefined;
     /** How the credentials of the config in force stand. */
     credentials?: () => readonly CredentialView[];
+    /** How the keys of its OIDC issuers stand. */
+    issuers?: () => readonly IssuerView[];
+    listeners?: Pick<Listeners, "views" | "certificateSeconds">;
   }) {
+    if (sources.listeners) this.#listenerGauges(sources.listeners);
     this.#credentialGauges(sources.credentials ?? (() => []));
+    this.#issuerGauge(sources.issuers ?? (() => []));
     const identity = sources.identity ?? (() => undefined);
     this.#gauge("sidegate_identity_verified", () => identity() && (identity() === "refused" ? 0 : 1));
     this.#gauge("sidegate_identity_held", () => identity() && (identity() === "held" ? 1 : 0));
@@ -144,6 +121,19 @@ export class SidecarMetrics {
     });
   }
 
+  #listenerGauges(listeners: Pick<Listeners, "views" | "certificateSeconds">): void {
+    this.#gauge("sidegate_listener_certificate_expires_seconds", () => listeners.certificateSeconds);
+    new Gauge({
+      name: "sidegate_listener_up",
+      help: metricCatalogue.sidegate_listener_up,
+      labelNames: ["listener"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { listener, isUp } of listeners.views()) this.set({ listener }, isUp ? 1 : 0);
+      },
+    });
+  }
   #credentialGauges(views: () => readonly CredentialView[]): void {
     new Gauge({
       name: "sidegate_credential_state",
@@ -169,6 +159,19 @@ export class SidecarMetrics {
     });
   }
 
+  #issuerGauge(views: () => readonly IssuerView[]): void {
+    new Gauge({
+      name: "sidegate_issuer_keys_age_seconds",
+      help: metricCatalogue.sidegate_issuer_keys_age_seconds,
+      labelNames: ["issuer"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { issuer, ageSeconds } of views()) if (ageSeconds !== undefined) this.set({ issuer }, ageSeconds);
+      },
+    });
+  }
+
   /** Requests that have not ended. */
   get inFlight(): number {
     return this.#running;
@@ -187,7 +190,7 @@ export class SidecarMetrics {
     );
     if (endpoint === undefined || exchange.call.backend === undefined) return;
     const provider = exchange.call.backendType === "AzureOpenAI" ? "azure.ai.openai" : "openai";
-    const model = this.#modelLabel(exchange.model ?? "");
+    const model = this.#modelLabel(saidModel(exchange.model ?? ""));
     const seconds = (exchange.clock.monotonicMs() - exchange.startedMs) / 1000;
     const errorType = ending.errorCode === undefined ? "" : errorTypeOf(ending);
     this.#duration.observe(seconds, endpoint.operation, provider, model, errorType);
@@ -229,12 +232,23 @@ export class SidecarMetrics {
   credentialRests(credential: string, status: number): void {
     this.#rests.inc(credential, String(status));
   }
+  connectionRefused(reason: "handshake" | "connections"): void {
+    this.#connections.inc(reason);
+  }
   heartbeatFailed(): void {
     this.#heartbeats.inc();
   }
   /** `reason` is from the table of identity refusals. */
   identityFailed(reason: IdentityReason): void {
     this.#identityRefusals.inc(reason);
+  }
+  /** `reason` is from the table of caller refusals. */
+  callerRefused(reason: CallerReason): void {
+    this.#callerRefusals.inc(reason);
+  }
+  /** `issuer` is a name of the config. */
+  issuerRefreshed(issuer: string, result: "ok" | DocumentFailure): void {
+    this.#issuerRefreshes.inc(issuer, result);
   }
   configInForce(digest: string, policyVersion: string): void {
     this.#configInfo.reset();

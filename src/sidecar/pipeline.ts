@@ -4,6 +4,7 @@
  */
 import type { RouteConfig } from "../config/contract.ts";
 import { type EndpointName, endpointNames } from "../openai/endpoints.ts";
+import type { CallerCheck } from "./caller/check.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
 import type { IdentityReason } from "./identity/reasons.ts";
@@ -16,20 +17,23 @@ import { identify, prove } from "./stages/identify.ts";
 import { inspect } from "./stages/inspect.ts";
 import { localModels } from "./stages/models.ts";
 import { type RecordDeps, record } from "./stages/record.ts";
+import { screen } from "./stages/screen.ts";
 import { shape } from "./stages/shape.ts";
 
-/** What the stages of a route need. `identity`: the workload's, which every request is taken to come from; `refusal`: why it is not proven. */
+/** What the stages of a route need. `identity`: the workload's, which every request comes from; `refusal`: why it is not proven; `callerOf`: who sent it, where the route asks. */
 export interface PipelineDeps extends AdmitDeps, RecordDeps, CallDeps {
   readonly identity: Identity;
   readonly refusal: () => IdentityReason | undefined;
+  readonly callerOf: CallerCheck | undefined;
 }
 
 /** The pipeline of a route. */
 export const pipelineFor = (route: RouteConfig, deps: PipelineDeps): Handler<Received> =>
   Pipeline.from<Received>()
+    .through(screen(route)) //                  403, 308: address, transport and client program
     .through(prove(deps.refusal)) //            403: the pod's own token, verified when it was loaded
+    .through(identify(deps.identity, deps.callerOf)) // 401, 503: whose it is; nobody's body is read before
     .through(accept(limitsOf(route))) //        400, 404, 405, 413, 415, 431
-    .through(identify(deps.identity)) //        whose it is
     .through(authorize(route.rules)) //         403: the rule that opens endpoint and model
     .through(shape(route.models)) //            400, 413: defaults, overrides, limits, usage asked for
     .through(inspect()) //                      403: state and background work that no rule names

@@ -1,7 +1,7 @@
-/** Writes answers to the client: status, headers, body; the only place that knows ServerResponse. */
-import type { ServerResponse } from "node:http";
+/** Writes answers to the client: status, headers, body; the only place that frames them. */
 import { errorBody, errorHeaders, type GatewayError } from "./errors.ts";
 import type { Received } from "./exchange.ts";
+import type { ClientResponse } from "./message.ts";
 
 /** Header fields in the order in which they are sent; a name may come more than once. */
 export type HeaderList = readonly (readonly [string, string])[];
@@ -31,7 +31,9 @@ export function sendError(exchange: Received, error: GatewayError): void {
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
   const headers: HeaderList = [["content-type", "application/json"], ...own, ...about];
   const closes = [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
-  if (closes && !exchange.request.complete) sendBeforeClose(exchange, error.status, headers, errorBody(error));
+  // HTTP/2 ends the one stream, and only after the answer
+  if (closes && !exchange.request.isStream && !exchange.request.complete)
+    sendBeforeClose(exchange, error.status, headers, errorBody(error));
   else sendWhole(exchange, error.status, headers, errorBody(error));
 }
 
@@ -66,4 +68,4 @@ function sendBeforeClose(exchange: Received, status: number, headers: HeaderList
 }
 
 /** Whether the client can still be written to. */
-export const isOpen = (response: ServerResponse): boolean => !response.destroyed && !response.writableEnded;
+export const isOpen = (response: ClientResponse): boolean => !response.destroyed && !response.writableEnded;

@@ -1,6 +1,6 @@
 /** The proxy's port: Node's own server, hardened; each request is handed to the gateway before any body is read (ADR 7). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { errorBody, errorHeaders, GatewayError, refuse } from "./errors.ts";
 
@@ -12,12 +12,24 @@ export const bodyTimeoutMs = 600_000;
 /** How long an idle client connection is kept, in ms; longer than the SDKs keep theirs, so that they close first. */
 export const clientKeepAliveMs = 75_000;
 
+/** An address to listen on. Port 0: any free one. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The URL of a port that listens; `host`: as clients shall name it. Port 0: it does not listen. */
+export function urlOf(scheme: "http" | "https", address: AddressInfo | string | null, host: string): string {
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** A port of the sidecar, as those see it who start and end it. */
 export interface HttpServer {
   /** Node's server beneath: its address, its connections. */
   readonly server: Server;
   /** Port 0: any free one. Rejects when the address cannot be had. */
-  listen(address: { readonly host: string; readonly port: number }): Promise<void>;
+  listen(address: Address): Promise<void>;
   /** Takes no more connections and resolves when none is left; idle ones are closed, open ones are left to the caller. */
   close(): Promise<void>;
 }

@@ -25,6 +25,15 @@ test("Redis is where a file or a URL says, never where both do", () => {
   expect(both).toThrow(/SIDEGATE_REDIS_FILE and SIDEGATE_REDIS_URL/);
 });
 
+test("there is a port for other pods where the injector says so, else none", () => {
+  expect(sidecarSettings(must).podListen).toBeUndefined();
+  const given = { ...must, SIDEGATE_POD_LISTEN: `[::]:${sidecarPlaces.podPort}` };
+  expect(sidecarSettings(given).podListen).toEqual({ host: "::", port: 15_102 });
+  expect(() => sidecarSettings({ ...must, SIDEGATE_POD_LISTEN: "15102" })).toThrow(
+    "SIDEGATE_POD_LISTEN must be HOST:PORT",
+  );
+});
+
 test("a token is nothing without the pod that it must be of", () => {
   expect(sidecarSettings(must).token).toBeUndefined();
   const token = { SIDEGATE_TOKEN_FILE: "/t", SIDEGATE_POD: "bot-1", SIDEGATE_POD_UID: "u" };

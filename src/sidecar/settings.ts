@@ -21,6 +21,10 @@ export const settingsTable = {
     "Audiences of those tokens in their order, a JSON list; credentials of type WorkloadIdentity need them.",
   ],
   SIDEGATE_LISTEN: ["127.0.0.1:15100", "Address of the proxy."],
+  SIDEGATE_POD_LISTEN: [
+    "",
+    "Address for other pods; opened while the config wants it (spec.listener.address: Pod). [::]: every one, of IPv4 too. Empty: never.",
+  ],
   SIDEGATE_ADMIN: ["0.0.0.0:15101", "Address of probes and metrics; /status answers on loopback only."],
   SIDEGATE_REDIS_FILE: ["", "redis.json that the operator publishes: where Redis is and as whom to log in; followed."],
   SIDEGATE_REDIS_URL: [
@@ -39,6 +43,8 @@ export interface SidecarSettings {
   /** Tokens that are exchanged for those of providers. */
   readonly tokens: TokenPlaces;
   readonly listen: { host: string; port: number };
+  /** undefined: there is none. */
+  readonly podListen: { host: string; port: number } | undefined;
   readonly admin: { host: string; port: number };
   readonly redisFile: string | undefined;
   readonly redisUrl: string | undefined;
@@ -82,6 +88,7 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
     token: file ? { file, pod: { namespace, serviceAccount, pod, podUid } } : undefined,
     tokens: { directory: text("SIDEGATE_TOKENS"), audiences: audiences ?? [] },
     listen: address("SIDEGATE_LISTEN"),
+    podListen: text("SIDEGATE_POD_LISTEN") ? address("SIDEGATE_POD_LISTEN") : undefined,
     admin: address("SIDEGATE_ADMIN"),
     redisFile: text("SIDEGATE_REDIS_FILE") || undefined,
     redisUrl: text("SIDEGATE_REDIS_URL") || undefined,

@@ -1,78 +1,27 @@
 /** The composition root of the data plane: everything is made and wired here, started once and drained once. */
 import { randomBytes } from "node:crypto";
-import type { AddressInfo } from "node:net";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { drain } from "../base/lifecycle.ts";
-import type { Log } from "../base/log.ts";
 import { contractVersion, type SidecarConfig } from "../config/contract.ts";
 import { adminServer } from "./admin.ts";
+import { Issuers } from "./caller/issuers.ts";
 import { drainSteps } from "./drain.ts";
-import type { Identity } from "./exchange.ts";
 import { Gateway } from "./gateway.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { PodProof } from "./identity/pod-proof.ts";
 import { refusalText } from "./identity/reasons.ts";
-import type { MountedToken } from "./identity/token-file.ts";
+import { Listeners } from "./listener/listeners.ts";
 import { SidecarMetrics } from "./metrics.ts";
-import type { AuditSink } from "./ports/audit-sink.ts";
-import type { BeatStore } from "./ports/beat-store.ts";
-import type { CacheStore } from "./ports/cache-store.ts";
-import type { QuotaStore } from "./ports/quota-store.ts";
+import type { SidecarOptions } from "./options.ts";
 import { LeaseKeeper } from "./quota/leases.ts";
 import { Settler } from "./quota/settler.ts";
-import { type HttpServer, proxyServer } from "./server.ts";
+import { type HttpServer, urlOf } from "./server.ts";
 import { Sinks } from "./sinks/sinks.ts";
 import { type Snapshot, type SnapshotDeps, snapshotOf } from "./snapshot.ts";
 import { Credentials } from "./upstream/credentials/credentials.ts";
-import type { TokenPlaces } from "./upstream/credentials/token-files.ts";
+import { refusedAmong } from "./upstream/credentials/pool.ts";
 import { Pools } from "./upstream/pools.ts";
 import { Rests } from "./upstream/targets.ts";
-
-/** The stores, opened by whoever starts the sidecar. */
-export interface Stores {
-  readonly kind: "redis" | "memory";
-  readonly quota: QuotaStore;
-  readonly cache: CacheStore;
-  /** Absent: nobody reads heartbeats. */
-  readonly beats?: BeatStore;
-  readonly isUp: () => boolean;
-  readonly close: () => Promise<void>;
-}
-
-/** An address to listen on. Port 0: any free one. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** What a sidecar is started with. */
-export interface SidecarOptions {
-  readonly config: SidecarConfig;
-  readonly digest: string;
-  /** Contract version of the text that the digest is of; absent: the current one. */
-  readonly contract?: number;
-  readonly identity: Identity;
-  /** The pod's own token; absent: the identity is as it is given, if the config wants no more. */
-  readonly token?: MountedToken | undefined;
-  /** Where the pod's tokens for providers are; absent: there are none. */
-  readonly tokens?: TokenPlaces;
-  readonly stores: Stores;
-  readonly log: Log;
-  readonly listen: Address;
-  readonly admin: Address;
-  /** How long running streams may take to end when the sidecar stops, in ms. */
-  readonly graceMs: number;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-  /** Where audit lines go instead of the route's own sink; tests and `sidegate run --audit` use it. */
-  readonly auditSink?: AuditSink;
-  /** PEM of a private CA. */
-  readonly ca?: string;
-  /** Node's own process metrics (default true); off where many sidecars share a process. */
-  readonly processMetrics?: boolean;
-  /** Version of this build, for the heartbeat; absent: unknown. */
-  readonly release?: string;
-}
 
 /** Makes a sidecar and starts it: resolves when both ports listen. Rejects when one cannot. */
 export async function startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
@@ -95,7 +44,7 @@ export class RunningSidecar {
   readonly #sinks: Sinks;
   readonly #pools: Pools;
   readonly #deps: SnapshotDeps;
-  readonly #proxy: HttpServer;
+  readonly #listeners: Listeners;
   readonly #admin: HttpServer;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #startedMs: number;
@@ -117,11 +66,14 @@ export class RunningSidecar {
     const leases = new LeaseKeeper({ store: stores.quota, clock, log });
     const defaults = options.processMetrics ?? true;
     const proof = this.#proofOf(options, clock);
+    const listeners = this.#listenersOf(options, clock);
     const metrics = new SidecarMetrics({
+      listeners,
       storeUp: stores.isUp,
       settlementsPending: () => settler.pending,
       defaults,
       credentials: () => this.gateway.snapshot.credentials(),
+      issuers: () => this.#deps.issuers.views(),
       identity: () => (proof.standing.kind === "unproven" ? undefined : proof.standing.kind),
     });
     this.proof = proof;
@@ -132,27 +84,20 @@ export class RunningSidecar {
     this.#pools = new Pools({ ca: options.ca });
     const random = options.random ?? Math.random;
     const tokens = options.tokens ?? { directory: "", audiences: [] };
+    const turned = (): void => this.#heartbeat?.now();
     this.#deps = {
-      credentials: new Credentials({ tokens, pools: this.#pools, clock, random, metrics, log }),
-      identity: options.identity,
+      credentials: new Credentials({ tokens, pools: this.#pools, clock, random, metrics, log, turned }),
+      issuers: new Issuers({ pools: this.#pools, clock, random, metrics, log }),
+      ...{ identity: options.identity, instance, settler, leases, metrics, log, random, clock },
+      ...{ pools: this.#pools, rests: new Rests(clock), quotaStore: stores.quota, cacheStore: stores.cache },
       refusal: () => proof.refusal,
-      instance,
-      quotaStore: stores.quota,
-      cacheStore: stores.cache,
-      settler,
-      leases,
-      pools: this.#pools,
-      rests: new Rests(clock),
-      metrics,
-      log,
-      random,
       sinkFor: (audit) => this.#sinks.get(audit),
     };
     const snapshot = snapshotOf(options.config, options.digest, this.#deps);
     this.gateway = new Gateway({ clock, metrics, log, instance, snapshot });
     this.#enforce(snapshot);
     this.#heartbeat = this.#heartbeatOf(options);
-    this.#proxy = proxyServer((request, response) => this.gateway.handle(request, response));
+    this.#listeners = listeners;
     const notReady = (): string[] => (this.#draining ? ["draining"] : []);
     // Ready all the same: a pod that were not would lose its traffic of every kind, and its route's status would not count it.
     const remarks = (): string[] => Object.values(this.#identityFaults());
@@ -161,17 +106,21 @@ export class RunningSidecar {
 
   /** Where the proxy listens. */
   get url(): string {
-    return urlOf(this.#proxy.server.address(), this.#options.listen.host);
+    return this.#listeners.url;
+  }
+  /** Where other pods connect; undefined: nowhere. */
+  get podUrl(): string | undefined {
+    return this.#listeners.podUrl;
   }
   /** Where probes, metrics and status are. */
   get adminUrl(): string {
-    return urlOf(this.#admin.server.address(), this.#options.admin.host);
+    return urlOf("http", this.#admin.server.address(), this.#options.admin.host);
   }
 
   /** Opens both ports and starts the timers. */
   async listen(): Promise<void> {
     await this.#admin.listen(this.#options.admin);
-    await this.#proxy.listen(this.#options.listen);
+    await this.#listeners.listen(this.gateway.snapshot.config.route);
     this.settler.start();
     this.leases.start();
     this.#heartbeat?.start();
@@ -184,6 +133,7 @@ export class RunningSidecar {
     this.#lastReloadFault = undefined;
     this.#enforce(snapshotOf(config, digest, this.#deps));
     void this.proof.follow(config.podIdentity);
+    void this.#listeners.follow(config.route);
     this.#options.log.info({ digest, policyVersion: config.route?.policyVersion ?? "none" }, "config in force");
     this.#heartbeat?.now();
   }
@@ -211,12 +161,22 @@ export class RunningSidecar {
         contract: this.#contract,
         digest: this.gateway.snapshot.digest,
         release: release ?? "unknown",
-        fault: this.#lastReloadFault,
+        fault: this.#lastReloadFault ?? this.#listenerFault(),
         ...this.#identityFaults(),
+        refusedCredentials: refusedAmong(this.gateway.snapshot.credentials()),
       }),
       log,
       failed: () => this.metrics.heartbeatFailed(),
       random: random ?? Math.random,
+    });
+  }
+
+  #listenersOf({ listen, podListen, log }: SidecarOptions, clock: Clock): Listeners {
+    return new Listeners({
+      ...{ loopback: listen, pod: podListen, clock, log },
+      take: (request, response, arrival) => this.gateway.handle(request, response, arrival),
+      refused: (why) => this.metrics.connectionRefused(why),
+      turned: () => this.#heartbeat?.now(),
     });
   }
 
@@ -226,6 +186,11 @@ export class RunningSidecar {
       failed: (reason) => this.metrics.identityFailed(reason),
       turned: () => this.#heartbeat?.now(),
     });
+  }
+
+  #listenerFault(): string | undefined {
+    const { fault } = this.#listeners;
+    return fault && `spec.listener: ${fault}`;
   }
 
   #identityFaults(): { identityFault?: string; identityHeld?: string } {
@@ -238,15 +203,17 @@ export class RunningSidecar {
     this.gateway.swap(snapshot);
     this.#pools.retain(snapshot.origins);
     this.#deps.credentials.retain(snapshot.config.route?.backends ?? []);
+    this.#deps.issuers.retain(snapshot.config.route?.caller);
     this.metrics.configInForce(snapshot.digest, snapshot.config.route?.policyVersion ?? "none");
   }
 
   /** Runs the drain's steps; answers the names of those that failed. Safe to call twice. */
   stop(): Promise<readonly string[]> {
     this.proof.stop();
+    this.#deps.issuers.stop();
     this.#stopping ??= drain(
       drainSteps({
-        proxy: this.#proxy,
+        listeners: this.#listeners,
         admin: this.#admin,
         gateway: this.gateway,
         settler: this.settler,
@@ -280,17 +247,15 @@ export class RunningSidecar {
         contractVersion: this.#contract,
         route: config.route === undefined ? null : `${config.route.namespace}/${config.route.name}`,
         policyVersion: config.route?.policyVersion ?? null,
+        noRouteReason: config.noRouteReason ?? null,
         lastReloadFault: this.#lastReloadFault ?? null,
       },
+      listener: this.#listeners.status(),
       store: { kind: stores.kind, up: stores.isUp() },
       credentials: this.gateway.snapshot.credentials(),
+      issuers: this.#deps.issuers.views(),
       requests: { running: this.gateway.running },
       holds: { live: this.leases.size, settlementsPending: this.settler.pending },
     };
   }
-}
-
-function urlOf(address: AddressInfo | string | null, host: string): string {
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

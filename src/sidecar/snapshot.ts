@@ -1,8 +1,11 @@
 /** One config in force, with everything made from it. Requests keep the snapshot that they started with. */
 
+import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { BackendConfig, SidecarConfig } from "../config/contract.ts";
 import { CacheSeal } from "./cache/seal.ts";
+import { callerCheck } from "./caller/check.ts";
+import type { Issuers } from "./caller/issuers.ts";
 import { refuse } from "./errors.ts";
 import type { Identity, Received } from "./exchange.ts";
 import { type IdentityReason, refusalText } from "./identity/reasons.ts";
@@ -33,10 +36,12 @@ export interface SnapshotDeps {
   readonly leases: LeaseKeeper;
   readonly pools: Pools;
   readonly credentials: Credentials;
+  readonly issuers: Issuers;
   readonly rests: Rests;
   readonly metrics: SidecarMetrics;
   readonly log: Log;
   readonly random: () => number;
+  readonly clock: Clock;
   /** The sink that a route's audit settings ask for; sinks are shared by snapshots that ask for the same. */
   readonly sinkFor: (audit: NonNullable<SidecarConfig["route"]>["audit"]) => AuditSink;
 }
@@ -48,6 +53,8 @@ export interface Snapshot {
   readonly handler: Handler<Received>;
   /** Headers that every answer carries. */
   readonly answerHeaders: readonly [string, string][];
+  /** The same over TLS: there they may say that it is to stay TLS (RFC 6797 section 7.2 forbids that in clear). */
+  readonly secureAnswerHeaders: readonly [string, string][];
   /** Absent where no route applies: there is nothing to record. */
   readonly record: RecordDeps | undefined;
   readonly origins: ReadonlySet<string>;
@@ -59,7 +66,9 @@ export interface Snapshot {
 export function snapshotOf(config: SidecarConfig, digest: string, deps: SnapshotDeps): Snapshot {
   const { route, subject } = config;
   const base = { config, digest };
-  const closed = { ...base, answerHeaders: [], record: undefined, origins: new Set<string>(), credentials: () => [] };
+  const none: [string, string][] = [];
+  const bare = { answerHeaders: none, secureAnswerHeaders: none };
+  const closed = { ...base, ...bare, record: undefined, origins: new Set<string>(), credentials: () => [] };
   const isOurs =
     subject.namespace === deps.identity.namespace && subject.serviceAccount === deps.identity.serviceAccount;
   if (!isOurs) {
@@ -77,6 +86,11 @@ export function snapshotOf(config: SidecarConfig, digest: string, deps: Snapshot
     metrics: deps.metrics,
     log: deps.log,
   };
+  const answerHeaders: [string, string][] = [
+    ["x-sidegate-route", `${route.namespace}/${route.name}`],
+    ["x-sidegate-policy", route.policyVersion],
+  ];
+  const hsts = route.listener?.hstsSeconds;
   const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal } = deps;
   const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal };
   return {
@@ -88,16 +102,24 @@ export function snapshotOf(config: SidecarConfig, digest: string, deps: Snapshot
       seal: new CacheSeal(config.keys),
       rules: route.rules,
       backends,
+      callerOf: callerOfRoute(config, deps),
     }),
-    answerHeaders: [
-      ["x-sidegate-route", `${route.namespace}/${route.name}`],
-      ["x-sidegate-policy", route.policyVersion],
-    ],
+    answerHeaders,
+    secureAnswerHeaders:
+      hsts === undefined ? answerHeaders : [...answerHeaders, ["strict-transport-security", `max-age=${hsts}`]],
     record,
     origins: new Set(route.backends.flatMap(originsOf)),
     credentials: () => [...backends.values()].flatMap((backend) => backend.credentials.views()),
   };
 }
+
+const callerOfRoute = ({ route, podIdentity }: SidecarConfig, { issuers, metrics, clock }: SnapshotDeps) =>
+  route?.caller &&
+  callerCheck(route.caller, {
+    ...{ podIdentity, clock },
+    keysOf: (issuer) => issuers.keysOf(issuer),
+    refused: (reason) => metrics.callerRefused(reason),
+  });
 
 const refuseIdentity =
   (why: string): Handler<Received> =>

@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync }
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { type BearerCost, measureBearer } from "./bearer.ts";
 import { type CacheHit, measureCacheHit } from "./cache-hit.ts";
 import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
 import { type Effort, type Figures, measureTarget } from "./measure.ts";
@@ -103,7 +104,9 @@ async function measureAll(place: Place, effort: Effort, chosen: readonly Target[
     if (seen !== undefined) figures.set(target.key, seen);
   }
   if (cacheHit === undefined) throw new Error("the sidecar was not measured");
-  return { figures, cacheHit, directRps: direct.requests / direct.seconds };
+  console.error("measuring: bearer tokens");
+  const bearer: BearerCost = await measureBearer(place, effort.load + 2);
+  return { figures, cacheHit, bearer, directRps: direct.requests / direct.seconds };
 }
 
 /** Answers whether all that is installed was measured. */

@@ -1,4 +1,5 @@
 // The first budgets of the sidecar, beside what was measured.
+import type { BearerCost } from "./bearer.ts";
 import type { CacheHit } from "./cache-hit.ts";
 import type { Figures } from "./measure.ts";
 
@@ -12,7 +13,10 @@ export interface Budget {
 }
 
 /** The budgets that one run can check. */
-export function budgetsOf(sidecar: Figures, cacheHit: CacheHit): Budget[] {
+export function budgetsOf(
+  sidecar: Figures,
+  { cacheHit, bearer }: { readonly cacheHit: CacheHit; readonly bearer: BearerCost },
+): Budget[] {
   const ms = (us: number | undefined): number => (us ?? Number.NaN) / 1000;
   const at = (count: number) => sidecar.streams.get(count);
   const { added } = sidecar.latency;
@@ -43,6 +47,7 @@ export function budgetsOf(sidecar: Figures, cacheHit: CacheHit): Budget[] {
       limit: 0.5,
       unit: "ms",
     },
+    { title: "bearer verification added (RS256, keys at hand), median", value: bearer.added, limit: 60, unit: "us" },
   ];
 }
 

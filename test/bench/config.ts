@@ -5,8 +5,16 @@ import { dirname } from "node:path";
 import { encodeConfig } from "../../src/config/codec.ts";
 import { configFrom } from "../fixtures/sidecar.ts";
 
+/** What differs between the sidecars that are measured. */
+export interface Variant {
+  /** Audit records go there; absent: to stdout. */
+  readonly auditFile?: string | undefined;
+  /** `spec.identity` of the route, YAML in one line; absent: callers prove nothing. */
+  readonly identity?: string | undefined;
+}
+
 /** Quota on requests and tokens that is never spent, exact cache for every request, audit on. */
-const resources = (upstream: string, model: string, auditFile: string | undefined): string => `
+const resources = (upstream: string, model: string, { auditFile, identity }: Variant): string => `
 apiVersion: sidegate.dev/v1alpha1
 kind: AIRoute
 metadata: {name: bench, namespace: default}
@@ -22,6 +30,7 @@ spec:
       matches: [{models: [{type: Exact, value: ${model}}]}]
       backendRefs: [{name: main}]
       cache: {exact: {ttl: 1h, when: Always}}
+  ${identity === undefined ? "" : `identity: ${identity}`}
   audit: ${auditFile === undefined ? "{sink: Stdout}" : `{sink: File, file: {path: ${auditFile}}}`}
 ---
 apiVersion: sidegate.dev/v1alpha1
@@ -40,12 +49,12 @@ stringData: {main: sk-bench}
 `;
 
 /** Writes the config to `file`. Throws with every fault that the compiler finds. */
-export function writeConfig(file: string, upstream: string, model: string, auditFile?: string): void {
+export function writeConfig(file: string, upstream: string, model: string, variant: Variant = {}): void {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, encodeConfig(configFrom(resources(upstream, model, auditFile))));
+  writeFileSync(file, encodeConfig(configFrom(resources(upstream, model, variant))));
 }
 
 if (import.meta.main) {
   const [file = "", upstream = "", model = "", auditFile] = process.argv.slice(2);
-  writeConfig(file, upstream, model, auditFile);
+  writeConfig(file, upstream, model, { auditFile });
 }

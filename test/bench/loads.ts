@@ -64,22 +64,41 @@ function expectServed(what: string, failed: number, all: number, why = ""): void
 }
 
 /** Latency of each request at the constant rate, on one connection that stays open, in us. Throws when requests fail. */
-export async function latencyOf(
+export const latencyOf = (
   url: string,
   folder: string,
   seconds: number,
   headers: readonly string[] = ["cache-control: no-store"],
+): Promise<Distribution> =>
+  oneByOne(url, folder, { seconds, headers, amount: ["-n", String(seconds * constantRate), `--rps=${constantRate}`] });
+
+/** The same, each request as soon as the one before it is answered. */
+export const serialLatencyOf = (
+  url: string,
+  folder: string,
+  seconds: number,
+  headers: readonly string[],
+): Promise<Distribution> =>
+  oneByOne(url, folder, { seconds, headers, amount: [`--duration=${Math.round(seconds * 1000)}ms`] });
+
+async function oneByOne(
+  url: string,
+  folder: string,
+  { seconds, headers, amount }: { seconds: number; headers: readonly string[]; amount: readonly string[] },
 ): Promise<Distribution> {
   const log = join(folder, "h2load.log");
   writeFileSync(log, "");
   const fields = ["content-type: application/json", ...headers].flatMap((each) => ["-H", each]);
-  const amount = ["-c1", "-n", String(seconds * constantRate), `--rps=${constantRate}`];
-  const command = ["h2load", "--h1", ...amount, "-d", join(folder, "body.json"), `--log-file=${log}`, ...fields, url];
-  await runLoad(command, seconds + graceSeconds);
+  const body = ["-d", join(folder, "body.json")];
+  await runLoad(
+    ["h2load", "--h1", "-c1", ...amount, ...body, `--log-file=${log}`, ...fields, url],
+    seconds + graceSeconds,
+  );
   const rows = readFileSync(log, "utf8")
     .trim()
     .split("\n")
     .map((row) => row.split("\t").map(Number));
+  if (rows.at(-1)?.[1] !== 200) rows.pop(); // under way when the time was over
   expectServed(`latency of ${url}`, rows.filter(([, status]) => status !== 200).length, rows.length);
   return distributionOf(rows.map(([, , us]) => us ?? Number.NaN));
 }

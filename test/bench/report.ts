@@ -1,5 +1,6 @@
 // Writes what a run saw as one page.
 import { availableParallelism, cpus as machineCpus, release, totalmem } from "node:os";
+import type { BearerCost } from "./bearer.ts";
 import { type Budget, budgetsOf, isMet } from "./budgets.ts";
 import type { CacheHit } from "./cache-hit.ts";
 import { connections, constantRate, streamCounts } from "./loads.ts";
@@ -17,6 +18,7 @@ export interface Result {
   readonly directRps: number;
   readonly figures: ReadonlyMap<Target["key"], Figures>;
   readonly cacheHit: CacheHit;
+  readonly bearer: BearerCost;
 }
 
 /** One line of the table: the value of a server, and of the way without one where there is such a thing. */
@@ -119,7 +121,7 @@ export function budgetsTable(result: Result): string {
   return [
     row(["budget", "limit", "measured", ""]),
     row(["---", "--:", "--:", "---"]),
-    ...budgetsOf(sidecar, result.cacheHit).map(line),
+    ...budgetsOf(sidecar, result).map(line),
   ].join("\n");
 }
 
@@ -134,7 +136,7 @@ function noise({ figures, isQuick }: Result): string {
 
 /** The page. */
 export function pageOf(result: Result): string {
-  const { effort, cacheHit } = result;
+  const { effort, cacheHit, bearer } = result;
   const machine = `${availableParallelism()} CPUs, ${machineCpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
   const place = isBound
     ? `the server alone on CPU ${cpus.server}; load, provider and Redis on CPU ${cpus.load}${atOnce.length > 0 ? ", Redis before the others" : ""}`
@@ -164,6 +166,8 @@ multiple is that of the whole with the sidecar between.
 ${figuresTable(result)}
 
 An answer from the exact cache takes ${digits(cacheHit.hit.p50 / 1000)} ms (p50, ${constantRate} requests/s); a bare GET of the same entry ${digits(cacheHit.bareGet.p50 / 1000)} ms.
+
+A request takes ${digits(bearer.with / 1000)} ms (p50, one after another) where the route verifies a bearer token (RS256, the issuer's keys at hand, no cache of verdicts), ${digits(bearer.without / 1000)} ms where it does not. That is ${digits(bearer.addedCpu)} us of CPU.
 
 ${measured.map((target) => `- ${target.title} (${target.version()}): ${target.does}`).join("\n")}
 ${missing.map((target) => `- ${target.title}: not measured${target.program === undefined ? "" : " (is it installed?)"}`).join("\n")}

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeConfig } from "./config.ts";
+import { type Variant, writeConfig } from "./config.ts";
 import { model } from "./loads.ts";
 import { type Running, start } from "./processes.ts";
 import { versionOf } from "./tools.ts";
@@ -61,9 +61,10 @@ export function warmCodeCache(place: Pick<Place, "nodeFile" | "sidecarFile" | "c
   if (status !== 0) throw new Error(`${place.sidecarFile} --help left ${status}: ${stderr.slice(-500)}`);
 }
 
-function startSidecar(port: number, place: Place, auditFile: string | undefined): Running {
-  const config = join(place.folder, `config-${auditFile === undefined ? "stdout" : "file"}`, "config.v2.json");
-  writeConfig(config, `http://127.0.0.1:${place.upstreamPort}`, model, auditFile);
+/** Starts the sidecar; `name` is its config's folder. */
+export function startSidecar(port: number, place: Place, { name, ...variant }: Variant & { name: string }): Running {
+  const config = join(place.folder, `config-${name}`, "config.v2.json");
+  writeConfig(config, `http://127.0.0.1:${place.upstreamPort}`, model, variant);
   return start("server", [place.nodeFile, ...nodeFlags(place.sidecarFile), place.sidecarFile], {
     logFile: join(place.folder, "sidecar.log"),
     outFile: place.stdoutPipe,
@@ -115,7 +116,7 @@ export const targets: readonly Target[] = [
       "two quotas (requests, total tokens) reserved and settled in Redis, exact cache in Redis looked up for each request (`Cache-Control: no-store`: " +
       "never a hit, never filled), audit intent and outcome on stdout (a pipe), metrics; bundle, Node flags and code cache as in the image",
     version: () => `Node ${process.version}`,
-    start: (port, place) => startSidecar(port, place, undefined),
+    start: (port, place) => startSidecar(port, place, { name: "stdout" }),
   },
   {
     key: "nginx",
@@ -148,6 +149,6 @@ export const targets: readonly Target[] = [
     title: "sidecar, audit on disk",
     does: "as sidecar, but each group of audit records goes to a file and is on the disk (O_DSYNC) before the request goes on",
     version: () => `Node ${process.version}`,
-    start: (port, place) => startSidecar(port, place, place.auditFile),
+    start: (port, place) => startSidecar(port, place, { name: "file", auditFile: place.auditFile }),
   },
 ];

@@ -6,6 +6,7 @@ import type { LimitConfig, ModelConfig, QuotaConfig } from "../../config/contrac
 import { counterName, sharedSubject } from "../../redis/keys.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
 import type { Claim } from "../ports/quota-store.ts";
+import { saidModel } from "../said-names.ts";
 
 /** One claim with what is needed to word a refusal and to settle. */
 export interface PlannedClaim {
@@ -43,13 +44,13 @@ const subjectParts: Record<QuotaConfig["per"][number], (exchange: Authorized) =>
   Endpoint: (x) => `endpoint=${x.match.endpoint.name}`,
 };
 
-/** Characters of a name that a key takes as it stands; a longer one is told by its digest. */
+/** Characters of a name that a key takes as it stands; a longer one, and a text that is no name, is told by its digest. */
 const nameInKeyCharsMax = 128;
 
 /** A client's text as part of a counter's key: other characters than those of names become `=XX`, so two names never meet. */
 export function nameInKey(text: string): string {
   const plain = text.replaceAll(/[^A-Za-z0-9._-]/gu, (character) => `=${Buffer.from(character).toString("hex")}`);
-  if (plain.length <= nameInKeyCharsMax) return plain;
+  if (plain.length <= nameInKeyCharsMax && saidModel(text) === text) return plain;
   return `sha256=${createHash("sha256").update(text).digest("hex")}`;
 }
 

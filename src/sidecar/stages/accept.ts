@@ -1,10 +1,10 @@
-/** Stage 1: is this a request that we understand? Headers, endpoint, body, JSON, each within its limit. */
+/** Stage 2: is this a request that we understand? Headers, endpoint, body, JSON, each within its limit. */
 import { isUtf8 } from "node:buffer";
-import type { IncomingMessage } from "node:http";
 import type { EndpointName } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
-import { type Accepted, know, type Received, type RequestBody } from "../exchange.ts";
+import { type Accepted, type Identified, know, type RequestBody } from "../exchange.ts";
 import { JsonFault, scanJson } from "../json/scan.ts";
+import type { ClientRequest } from "../message.ts";
 import { MultipartFault, scanMultipart } from "../multipart/scan.ts";
 import { matchPath, type PathMatch } from "../openai/paths.ts";
 import type { Stage } from "../stage.ts";
@@ -25,7 +25,7 @@ export interface AcceptLimits {
 
 /** Refuses what is not well-formed, reads the body, finds endpoint and model. */
 export const accept =
-  (limitsFor: (endpoint: EndpointName) => AcceptLimits): Stage<Received, Accepted> =>
+  (limitsFor: (endpoint: EndpointName) => AcceptLimits): Stage<Identified, Accepted> =>
   (next) =>
   async (exchange) => {
     checkHeaders(exchange.request);
@@ -35,7 +35,7 @@ export const accept =
     return next(know(exchange, { match, body, model, streamed }));
   };
 
-function checkHeaders(request: IncomingMessage): void {
+function checkHeaders(request: ClientRequest): void {
   const raw = request.rawHeaders;
   if (raw.length > headerFieldsMax * 2) throw refuse("headers_too_large", `${headerFieldsMax} fields`);
   let hosts = 0;
@@ -47,7 +47,8 @@ function checkHeaders(request: IncomingMessage): void {
   }
   if (hosts > 1) throw refuse("invalid_header", "there is more than one Host");
   if (types > 1) throw refuse("invalid_header", "there is more than one Content-Type");
-  if (request.httpVersionMajor !== 1) throw refuse("malformed_http", `HTTP/${request.httpVersion} is not spoken here`);
+  if (request.httpVersionMajor !== 1 && !request.isStream)
+    throw refuse("malformed_http", `HTTP/${request.httpVersion} is not spoken here`);
   if (hosts === 0 && request.httpVersionMinor > 0) throw refuse("malformed_http", "there is no Host");
   const headers = request.headers;
   const expect = headers.expect;
@@ -66,7 +67,7 @@ function checkHeaders(request: IncomingMessage): void {
   }
 }
 
-async function readBody(request: IncomingMessage, match: PathMatch, limits: AcceptLimits): Promise<RequestBody> {
+async function readBody(request: ClientRequest, match: PathMatch, limits: AcceptLimits): Promise<RequestBody> {
   const kind = match.endpoint.body;
   const declared = request.headers["content-length"];
   const length = declared === undefined ? undefined : Number(declared);
@@ -106,11 +107,7 @@ export const tooLarge = (code: "body_too_large" | "json_too_large", max: number)
   new GatewayError(code, [String(max)], { headers: [["connection", "close"]] });
 
 /** Reads the whole body. Throws when it is larger than `bytesMax` or the client goes away. */
-function collect(
-  request: IncomingMessage,
-  bytesMax: number,
-  code: "body_too_large" | "json_too_large",
-): Promise<Buffer> {
+function collect(request: ClientRequest, bytesMax: number, code: "body_too_large" | "json_too_large"): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

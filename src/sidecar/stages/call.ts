@@ -93,6 +93,8 @@ async function callTarget(deps: CallDeps, exchange: Admitted, target: Target, ho
     }
     const onKeyStatus = (status: number, waitMs?: number): boolean => turn.refused(headers, status, waitMs);
     const result = await callOnce(deps, exchange, target, { ...how, headers, onKeyStatus });
+    if (result.kind === "ended" && exchange.call.upstreamStatus !== undefined)
+      turn.answered(exchange.call.upstreamStatus);
     if (result.kind === "ended" || !result.isRekeyed || exchange.abortReason !== undefined)
       return turn.isOut && result.kind === "failed" ? { ...result, restMs: pool.freeInMs() } : result;
     deps.metrics.upstreamAttempt(backend.name, "credential_refused");
@@ -151,6 +153,7 @@ function callOnce(deps: CallDeps, exchange: Admitted, target: Target, how: HowOn
     pool: deps.pools.get(backend.origin, timeouts.connectMs),
     path: upstreamPath(backend, exchange, model, how.query),
     headers: withLength(headers, exchange),
+    credential: how.headers,
     body,
     timeouts,
     mayFailOver: how.mayFailOver,

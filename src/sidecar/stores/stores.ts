@@ -1,8 +1,8 @@
 /** Opens the stores that a sidecar uses: Redis where a file or a URL says where it is, memory for one machine. */
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { Stores } from "../options.ts";
 import { followRedisFile, readRedisFile } from "../redis-file.ts";
-import type { Stores } from "../sidecar.ts";
 import { createMemoryCacheStore } from "./memory/cache.ts";
 import { createMemoryQuotaStore } from "./memory/quota.ts";
 import { openRedis, type RedisStores } from "./redis/open.ts";
