@@ -38,7 +38,7 @@ USER 14100:14100
 RUN ["sidecar", "--help"]
 RUN ["sidegate", "help"]
 RUN ["operator", "--help"]
-# The sidecar's proxy, its probes and metrics; the operator's probes and metrics, its webhook. The root file system may be read-only.
-EXPOSE 15100 15101 8080 9443
+# The sidecar's proxy, its probes and metrics, its port for other pods; the operator's probes and metrics, its webhook. The root file system may be read-only.
+EXPOSE 15100 15101 15102 8080 9443
 ENTRYPOINT []
 CMD ["sidegate", "help"]

@@ -97,6 +97,16 @@ describe("the pages", () => {
     expectNone(dead);
   });
 
+  test("docs/security.md names tests that exist, for every attack that something stops", () => {
+    const page = readText("docs/security.md") ?? "";
+    const named = [...page.matchAll(/`((?:test|src)\/[\w./-]+\.ts)`/g)].map((match) => match[1] ?? "");
+    expect(named.length).toBeGreaterThan(40);
+    expectNone(named.filter((path) => !existsSync(join(root, path))).map((path) => `docs/security.md: ${path}`));
+    const rows = page.split("\n").filter((line) => /^\| to .*\|$|^\| (a|what) .*\|.*\|.*\|.*\|$/.test(line));
+    const idle = /\| nothing( in here)? \|/;
+    expectNone(rows.filter((row) => !idle.test(row) && !row.includes(".test.ts")).map((row) => `without a test: ${row}`));
+  });
+
   test("CHANGELOG has an Unreleased section that says something", () => {
     const [, entries] =
       /^## \[?Unreleased\]?[^\n]*\n([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(readText("CHANGELOG.md") ?? "") ?? [];

@@ -4,7 +4,7 @@ import type { Container, Pod, Volume } from "./pod.ts";
 import { type InjectionSettings, sidecarPlaces } from "./settings.ts";
 import type { SidecarResources } from "./sidecar-resources.ts";
 
-const { paths, volumes, adminPort, adminPortName, user, group } = sidecarPlaces;
+const { paths, volumes, adminPort, adminPortName, podPort, user, group } = sidecarPlaces;
 
 /** Largest audit spool of a pod; beyond it the kubelet evicts the pod. */
 export const auditSizeMax = "256Mi";
@@ -43,6 +43,8 @@ export const sidecarContainer = (pod: Pod, settings: InjectionSettings, options:
     { name: "SIDEGATE_TOKEN_FILE", value: podTokenFile(settings) },
     // In the order of the files: by it the sidecar finds the token for an audience.
     { name: "SIDEGATE_TOKEN_AUDIENCES", value: JSON.stringify(settings.tokenAudiences) },
+    // Opened only while the route says so.
+    { name: "SIDEGATE_POD_LISTEN", value: `[::]:${podPort}` },
     { name: "SIDEGATE_GRACE_SECONDS", value: String(graceSeconds(pod)) },
     { name: "SIDEGATE_LOG_LEVEL", value: options.logLevel },
   ],

@@ -5,7 +5,8 @@ import { type Refusal, type RefusalReason, refusal } from "./refusal.ts";
 import { sidecarPlaces } from "./settings.ts";
 import { isConfigSecretName } from "./workload.ts";
 
-const { container: sidecarName, user, proxyPort, adminPort } = sidecarPlaces;
+const { container: sidecarName, user, proxyPort, adminPort, podPort } = sidecarPlaces;
+const ownPorts: readonly unknown[] = [proxyPort, adminPort, podPort];
 const volumeNames: readonly string[] = Object.values(sidecarPlaces.volumes);
 const mirrorAnnotation = "kubernetes.io/config.mirror";
 
@@ -69,10 +70,8 @@ const portTaken = (pod: Pod): Finding | undefined =>
   first(others(pod), ({ container, path }) =>
     first(container.ports ?? [], (port, index) => {
       if ((port.protocol ?? "TCP") !== "TCP") return undefined;
-      const field = (["containerPort", "hostPort"] as const).find(
-        (name) => port[name] === proxyPort || port[name] === adminPort,
-      );
-      const sentence = `ports ${proxyPort} and ${adminPort} are the sidecar's own; use another one`;
+      const field = (["containerPort", "hostPort"] as const).find((name) => ownPorts.includes(port[name]));
+      const sentence = `ports ${proxyPort}, ${adminPort} and ${podPort} are the sidecar's own; use another one`;
       return field && { path: [...path, "ports", index, field], sentence };
     }),
   );

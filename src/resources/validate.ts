@@ -15,12 +15,12 @@ export interface Validation {
 /** Nothing is stored under this key: a config needs one. */
 const unusedKey = { id: "validate", secret: Buffer.alloc(32).toString("base64") };
 
-/** Every fault of the files, in their resources and between them. */
-export const validateFiles = (files: readonly SourceFile[]): Validation => {
+/** Every fault of the files, in their resources and between them. `nowMs`: since the epoch; absent: certificates are not judged by their times. */
+export const validateFiles = (files: readonly SourceFile[], nowMs?: number): Validation => {
   const read = readResources(files);
   const faults = [...read.faults];
   const notes = [...read.notes];
-  for (const finding of distinct(findingsOf(read))) {
+  for (const finding of distinct(findingsOf(read, nowMs))) {
     const fault = read.faultAt(finding, finding.path, finding.message);
     if (fault) (finding.isPending ? notes : faults).push(fault);
   }
@@ -35,7 +35,7 @@ export const faultLine = ({ file, line, column, path, message }: Fault): string 
   `${file}:${line}:${column}: ${path ? `${path}: ` : ""}${message}`;
 
 /** Each route is compiled for each of its service accounts: by itself, and among all, where it may lose to an older one. */
-const findingsOf = ({ routes, quotas, secrets }: ReadResources): readonly Finding[] => {
+const findingsOf = ({ routes, quotas, secrets }: ReadResources, nowMs: number | undefined): readonly Finding[] => {
   const workloads = routes.flatMap(({ metadata, spec }) =>
     spec.parentRefs.flatMap(({ name }) => [
       { namespace: metadata.namespace, serviceAccount: name, routePick: metadata.name },
@@ -45,7 +45,7 @@ const findingsOf = ({ routes, quotas, secrets }: ReadResources): readonly Findin
   // A quota is judged even where no route stands beside it.
   const alone = quotas.map(({ metadata }) => ({ namespace: metadata.namespace, serviceAccount: "default" }));
   return [...workloads, ...alone].flatMap(
-    (workload) => compile({ ...workload, routes, quotas, secrets, keys: [unusedKey] }).findings,
+    (workload) => compile({ ...workload, routes, quotas, secrets, nowMs, keys: [unusedKey] }).findings,
   );
 };
 

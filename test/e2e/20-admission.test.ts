@@ -95,7 +95,7 @@ describe("an annotated pod is refused", () => {
     [
       "on the sidecar's port",
       unscheduled({ containers: [{ ...app, ports: [{ containerPort: 15_100 }] }] }),
-      "ports 15100 and 15101 are the sidecar's own",
+      "ports 15100, 15101 and 15102 are the sidecar's own",
     ],
     [
       "with a container that mounts the sidecar's config",

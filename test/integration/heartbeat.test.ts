@@ -4,11 +4,12 @@ import { systemClock } from "../../src/base/clock.ts";
 import { createLog } from "../../src/base/log.ts";
 import { digestOf, encodeConfig } from "../../src/config/codec.ts";
 import { contractVersion } from "../../src/config/contract.ts";
+import { startFakeProvider } from "../../src/fakeprovider/provider.ts";
 import { RedisState } from "../../src/operator/state/redis-state.ts";
 import { withLogin } from "../../src/redis/url.ts";
 import { type RunningSidecar, startSidecar } from "../../src/sidecar/sidecar.ts";
 import { openRedis, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
-import { until } from "../fixtures/calls.ts";
+import { chat, send, until } from "../fixtures/calls.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 import { configFrom, openRoute } from "../fixtures/sidecar.ts";
 
@@ -88,6 +89,40 @@ describe("a sidecar", () => {
     expect(await sidecar.stop()).toEqual([]);
     expect(await heard()).toBeUndefined();
     expect(said("heartbeat not written")).toBe(0);
+  });
+
+  test("tells at once which credential a provider refuses, and that it works again or was rotated", async () => {
+    const provider = await startFakeProvider();
+    ends.push(() => provider.close());
+    const { sidecar } = await start();
+    const put = (key: string): void => {
+      const yaml = openRoute(provider.url).replace("sk-main-key", key);
+      sidecar.reload(configFrom(yaml), digestOf(encodeConfig(configFrom(yaml))));
+    };
+    const call = (): ReturnType<typeof send> => send(`${sidecar.url}/v1/chat/completions`, { body: chat("hi") });
+    const refused = async () => (await heard())?.refusedCredentials;
+    put("sk-one");
+    provider.acceptKeys(["sk-one"]);
+    expect((await call()).status).toBe(200);
+    expect(await refused()).toBeUndefined();
+
+    provider.acceptKeys([]);
+    const revokedMs = performance.now();
+    expect((await call()).status).toBe(401);
+    await until("the refusal", async () => (await refused()) !== undefined);
+    expect(performance.now() - revokedMs).toBeLessThan(500);
+    expect(await refused()).toEqual([{ backend: "main", credential: "default/keys/main" }]);
+    expect(await heard()).not.toHaveProperty("fault");
+
+    provider.acceptKeys(["sk-one"]);
+    expect((await call()).status).toBe(200);
+    await until("it works again", async () => (await refused()) === undefined);
+
+    provider.acceptKeys(["sk-two"]);
+    expect((await call()).status).toBe(401);
+    await until("the next refusal", async () => (await refused()) !== undefined);
+    put("sk-two");
+    await until("it was rotated", async () => (await refused()) === undefined);
   });
 
   test("that may not write heartbeats serves on: no breaker hears of it, and the log says it once", async () => {

@@ -8,7 +8,7 @@ import { createLog } from "../../src/base/log.ts";
 import { FollowingClient } from "../../src/redis/following-client.ts";
 import { encodeRedisPlace, type RedisPlace } from "../../src/redis/place.ts";
 import { withLogin } from "../../src/redis/url.ts";
-import type { Stores } from "../../src/sidecar/sidecar.ts";
+import type { Stores } from "../../src/sidecar/options.ts";
 import { openStores } from "../../src/sidecar/stores/stores.ts";
 import { until } from "../fixtures/calls.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";

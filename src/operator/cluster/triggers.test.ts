@@ -184,6 +184,19 @@ test("a changed Secret asks for the service accounts of the routes that use it",
   ]);
 });
 
+test.each([
+  { what: "API keys", set: { identity: { require: "APIKey", apiKeys: { secretRef: { name: "own" } } } } },
+  { what: "the certificate", set: { listener: { tls: { secretRef: { name: "own" } } } } },
+])("a changed Secret of $what asks for them, too", async ({ set }) => {
+  const shop = route("shop", ["web"]);
+  await started(route("support", ["bot"]), { ...shop, spec: Object.assign({}, shop["spec"], set) });
+  triggers.credential({ namespace: "team", name: "own", labels: {}, annotations: {}, values: new Map() }, undefined);
+  expect(asked().filter((key) => key.startsWith("workload:"))).toEqual([
+    "workload:team/web/",
+    "workload:team/web/shop",
+  ]);
+});
+
 test("a pod that becomes ready asks for its routes' status, and whether it has its config", async () => {
   await started(route("support", ["bot"]));
   const ready = podOf(pod("bot-1", "bot"));

@@ -42,6 +42,8 @@ export const desiredOf = (
     /** Hosts that their tokens may go to. */
     readonly tokenHosts: readonly string[];
     readonly podIdentity: PodIdentityConfig;
+    /** Milliseconds since the epoch: a certificate may be over. */
+    readonly nowMs?: number;
     readonly contracts: Iterable<number>;
   },
 ): Desired => {
@@ -58,6 +60,7 @@ export const desiredOf = (
     tokenAudiences: from.tokenAudiences,
     tokenHosts: from.tokenHosts,
     podIdentity: from.podIdentity,
+    nowMs: from.nowMs,
   });
   const files = new Map<string, string>([[redisFileName, from.keys.redisJson]]);
   const digests = new Map<number, string>();

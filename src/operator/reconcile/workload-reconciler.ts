@@ -206,7 +206,7 @@ export class WorkloadReconciler {
   }
 
   #compile({ workload, pods, podIdentity }: Run): Desired {
-    const { caches, keysOf, tokenAudiences, tokenHosts } = this.#deps;
+    const { caches, keysOf, tokenAudiences, tokenHosts, clock } = this.#deps;
     const { namespace } = workload;
     return desiredOf(workload, {
       routes: caches.routes(namespace), // all: who is named by none is told so, unless there is none
@@ -217,6 +217,7 @@ export class WorkloadReconciler {
       tokenAudiences,
       tokenHosts,
       podIdentity,
+      nowMs: clock.nowMs(),
       contracts: pods.map(({ contract }) => contract),
     });
   }

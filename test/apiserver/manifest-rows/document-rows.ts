@@ -235,6 +235,52 @@ const referenceRows = [
   ),
 ];
 
+const oidc = { issuer: "https://id.example.com", audiences: ["bot"], prefix: "corp:" };
+const bearer = (more: object = {}) => ({ require: "Bearer", issuers: [{ ...oidc, ...more }] });
+const apiKey = { require: "APIKey", apiKeys: { secretRef: { name: "openai" } } };
+const pod = { address: "Pod", tls: { secretRef: { name: "openai" } } };
+
+const callerRows = [
+  webhook(
+    "an issuer is a URL that can be called",
+    changed("AIRoute", { identity: bearer({ issuer: "https://[::::]/" }) }),
+    "spec.identity.issuers[0].issuer",
+    "is not a URL that can be called",
+  ),
+  webhook(
+    "roles need an issuer that maps them",
+    changed("AIRoute", { identity: bearer(), "rules.0.allow": { roles: ["corp:admin"] } }),
+    "spec.rules[0].allow.roles",
+    "add claims.roles to one of identity.issuers",
+  ),
+  webhook(
+    "users are named with their issuer's prefix",
+    changed("AIRoute", { identity: bearer(), "rules.0.allow": { users: ["corp:alice", "alice"] } }),
+    "spec.rules[0].allow.users[1]",
+    "begins with corp:",
+  ),
+  webhook(
+    "a prefix of a CIDR is within its family",
+    changed("AIRoute", { identity: apiKey, listener: { ...pod, sources: ["10.0.0.0/33"] } }),
+    "spec.listener.sources[0]",
+    "is no CIDR",
+  ),
+  files(
+    "a Secret of API keys holds what sidegate key writes",
+    changed("AIRoute", { identity: apiKey }),
+    "spec.identity.apiKeys.secretRef.name",
+    "API key key-a of Secret openai is left out",
+    [secret(permitted)],
+  ),
+  files(
+    "a Secret of TLS holds a certificate",
+    changed("AIRoute", { identity: apiKey, listener: pod }),
+    "spec.listener.tls.secretRef.name",
+    "has no key tls.crt",
+    [secret(permitted)],
+  ),
+];
+
 /** Every row; the rows beside the schemas in src/api are the other half of the table. */
 export const documentRows: readonly DocumentRow[] = [
   ...typeRows,
@@ -242,4 +288,5 @@ export const documentRows: readonly DocumentRow[] = [
   ...metadataRows,
   ...unknownRows,
   ...referenceRows,
+  ...callerRows,
 ];

@@ -138,6 +138,11 @@ const environmentRows: readonly PolicyRow[] = [
     "environment is not the injector's",
   ),
   row(
+    "another port for other pods",
+    (pod) => setEnv(pod, "SIDEGATE_POD_LISTEN", "0.0.0.0:80"),
+    "environment is not the injector's",
+  ),
+  row(
     "a Redis of one's own",
     (pod) => setEnv(pod, "SIDEGATE_REDIS_URL", "redis://x"),
     "environment is not the injector's",
