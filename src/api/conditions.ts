@@ -46,6 +46,8 @@ export const conditionReasons = {
     ConfigRefused: "A live sidecar refused the config and keeps the last good one; the message says why.",
     IdentityRefused:
       "A live sidecar refuses every request, because its pod's token does not prove who it is; the message says why.",
+    ListenerFailed:
+      "A live sidecar runs the config, but does not listen as spec.listener says, such as a port that is taken; the message says why.",
     NotInForce: "Nothing runs it, because it is not accepted; the condition Accepted says why.",
   },
   CredentialsAccepted: {

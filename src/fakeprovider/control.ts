@@ -1,8 +1,10 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isObject } from "./json-values.ts";
 import type { Behaviour } from "./knobs.ts";
 import { BehaviourFault, behaviourFrom } from "./knobs.ts";
 import type { RecordedRequest } from "./recorder.ts";
+import type { FederationOptions } from "./token-endpoints.ts";
 
 /** Paths under this drive the fake itself, so other processes can; they are never recorded or scripted. */
 export const controlPrefix = "/_fake/";
@@ -16,6 +18,9 @@ export interface Controlled {
   readonly openRequests: number;
   reset(): void;
   script(...steps: readonly Behaviour[]): void;
+  acceptKeys(keys: readonly string[]): void;
+  behaveAtExchange(behaviour: Behaviour | undefined): void;
+  federate(options: FederationOptions): void;
 }
 
 const shown = ({ body, ...rest }: RecordedRequest) => {
@@ -27,7 +32,7 @@ const answer = (response: ServerResponse, status: number, body: unknown): void =
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 };
 
-const readScript = async (request: IncomingMessage): Promise<Behaviour[]> => {
+const readJson = async (request: IncomingMessage): Promise<unknown> => {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request) {
@@ -35,29 +40,50 @@ const readScript = async (request: IncomingMessage): Promise<Behaviour[]> => {
     if (bytes > scriptBytesMax) throw new BehaviourFault("fake: the script is too long");
     chunks.push(chunk);
   }
-  const value: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
-  return (Array.isArray(value) ? value : [value]).map(behaviourFrom);
+  return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+};
+
+/** What a POST with a JSON body does; answers what is said of it. Whoever drives the fake is trusted to send what it takes. */
+const orders: Readonly<Record<string, (provider: Controlled, value: unknown) => object>> = {
+  "/_fake/script": (provider, value) => {
+    const steps = (Array.isArray(value) ? value : [value]).map(behaviourFrom);
+    provider.script(...steps);
+    return { steps: steps.length };
+  },
+  "/_fake/keys": (provider, value) => {
+    if (!Array.isArray(value)) throw new BehaviourFault("fake: the keys must be a list");
+    provider.acceptKeys(value.map(String));
+    return { keys: value.length };
+  },
+  "/_fake/exchange": (provider, value) => {
+    provider.behaveAtExchange(value === null ? undefined : behaviourFrom(value));
+    return {};
+  },
+  "/_fake/federation": (provider, value) => {
+    if (!isObject(value)) throw new BehaviourFault("fake: the federation must be an object");
+    provider.federate(value);
+    return {};
+  },
 };
 
 /**
  * Answers `GET /_fake/requests` (the list), `DELETE /_fake/requests` (forget them and the script),
- * `GET /_fake/state` (open sockets and requests) and `POST /_fake/script` (a JSON list of behaviours, objects or text).
+ * `GET /_fake/state` (open sockets and requests), and with a JSON body `POST /_fake/script` (a list of behaviours, objects or text),
+ * `POST /_fake/keys` (a list: those that are accepted), `POST /_fake/exchange` (the behaviour of token endpoints, or null) and
+ * `POST /_fake/federation` (who may exchange tokens: FederationOptions).
  */
 export function answerControl(request: IncomingMessage, response: ServerResponse, provider: Controlled): void {
   const wanted = `${request.method} ${request.url}`;
+  const order = request.method === "POST" ? orders[request.url ?? ""] : undefined;
   if (wanted === "GET /_fake/requests") answer(response, 200, provider.requests.map(shown));
   else if (wanted === "GET /_fake/state") {
     answer(response, 200, { openSockets: provider.openSockets, openRequests: provider.openRequests });
   } else if (wanted === "DELETE /_fake/requests") {
     provider.reset();
     answer(response, 200, { ok: true });
-  } else if (wanted === "POST /_fake/script") {
-    readScript(request).then(
-      (steps) => {
-        provider.script(...steps);
-        answer(response, 200, { ok: true, steps: steps.length });
-      },
-      (error: unknown) => answer(response, 400, { error: String(error) }),
-    );
+  } else if (order) {
+    readJson(request)
+      .then((value) => answer(response, 200, { ok: true, ...order(provider, value) }))
+      .catch((error: unknown) => answer(response, 400, { error: String(error) }));
   } else answer(response, 404, { error: `no ${wanted}` });
 }

@@ -139,6 +139,20 @@ describe("the control surface", () => {
     expect(await (await control("GET", "state")).json()).toMatchObject({ openRequests: 0 });
   });
 
+  test("decides which keys are good, what token endpoints do, and for whom", async () => {
+    await control("POST", "keys", ["other"]);
+    expect((await chat()).status).toBe(401);
+    await control("POST", "keys", ["k"]);
+    expect((await chat()).status).toBe(200);
+    const exchange = async (): Promise<number> =>
+      (await fetch(`${provider.url}/oauth/token`, { method: "POST", body: "{}" })).status;
+    await control("POST", "exchange", "status=503");
+    expect(await exchange()).toBe(503);
+    await control("POST", "exchange", null);
+    expect(await exchange()).toBe(400);
+    expect((await control("POST", "federation", { issuer: "https://issuer.example" })).status).toBe(200);
+  });
+
   test("shows bodies that are no text as base64", async () => {
     const headers = { authorization: "Bearer k" };
     await fetch(`${provider.url}/v1/files`, { method: "POST", headers, body: Buffer.from([0xff, 0xfe]) });
@@ -147,6 +161,8 @@ describe("the control surface", () => {
 
   test.each([
     { name: "a faulty script", method: "POST", path: "script", body: [{ wat: 1 }], status: 400 },
+    { name: "keys that are no list", method: "POST", path: "keys", body: "k", status: 400 },
+    { name: "a federation that is no object", method: "POST", path: "federation", body: [], status: 400 },
     { name: "an unknown path", method: "GET", path: "wat", body: undefined, status: 404 },
   ])("refuses $name", async ({ method, path, body, status }) => {
     expect((await control(method, path, body)).status).toBe(status);

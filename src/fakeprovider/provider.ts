@@ -43,6 +43,8 @@ export interface FakeProvider {
   behaveAtExchange(behaviour: Behaviour | string | undefined): void;
   /** Every token that was exchanged so far is bad from now on. */
   revokeTokens(): void;
+  /** Who may exchange tokens from now on; those that were exchanged go on. */
+  federate(options: FederationOptions): void;
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
@@ -143,6 +145,10 @@ class ProviderServer implements FakeProvider {
 
   revokeTokens(): void {
     this.#answering.tokens.revoke();
+  }
+
+  federate(options: FederationOptions): void {
+    this.#answering.tokens.federate(options);
   }
 
   script(...steps: readonly (Behaviour | string)[]): void {

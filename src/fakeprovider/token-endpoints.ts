@@ -96,7 +96,7 @@ class OAuthFault extends Error {
 
 /** OpenAI's and Microsoft's token endpoints: they check every field, and what they give is good until it ends. */
 export class TokenEndpoints {
-  readonly #options: FederationOptions;
+  #options: FederationOptions;
   readonly #issued = new Map<string, { readonly dialect: Dialect; readonly endsAtMs: number }>();
   #count = 0;
 
@@ -129,6 +129,11 @@ export class TokenEndpoints {
     if (!key.startsWith(tokenPrefix)) return undefined;
     const issued = this.#issued.get(key);
     return issued !== undefined && issued.dialect === dialect && Date.now() < issued.endsAtMs;
+  }
+
+  /** Whom it exchanges tokens for from now on. */
+  federate(options: FederationOptions): void {
+    this.#options = options;
   }
 
   /** Every token that was given is bad from now on. */

@@ -15,6 +15,8 @@ export interface Heartbeat {
   readonly release: string;
   /** Why the newest config was refused; absent: it is in force. Holds no value of the config. */
   readonly fault?: string | undefined;
+  /** Why it does not listen as its route says; it serves on loopback all the same. */
+  readonly listenerFault?: string | undefined;
   /** Why it refuses every request: its pod's identity is not proven. */
   readonly identityFault?: string | undefined;
   /** Why it keeps an identity that it cannot verify now. */

@@ -32,6 +32,8 @@ export interface Beat {
   readonly release: string;
   /** Why the newest config was refused; absent: it is in force. Holds no value of the config. */
   readonly fault?: string | undefined;
+  /** Why it does not listen as its route says; absent: it does. */
+  readonly listenerFault?: string | undefined;
   /** Why the pod's identity is refused, so that every request is; absent: it is not. Holds nothing of a token. */
   readonly identityFault?: string | undefined;
   /** Why the pod's identity is only kept for a time; absent: it is not. */
@@ -40,14 +42,15 @@ export interface Beat {
   readonly refusedCredentials?: readonly RefusedCredential[] | undefined;
 }
 
-type Faults = Pick<Beat, "fault" | "identityFault" | "identityHeld" | "refusedCredentials">;
+type Faults = Pick<Beat, "fault" | "listenerFault" | "identityFault" | "identityHeld" | "refusedCredentials">;
 
 /** Members that say what is wrong, cut to their bound; those that are absent stay so. */
 const faultsOf = (beat: Faults): Faults => {
-  const { fault, identityFault, identityHeld } = beat;
+  const { fault, listenerFault, identityFault, identityHeld } = beat;
   const refusedCredentials = bounded(beat.refusedCredentials ?? []);
   return {
     ...(fault !== undefined && { fault: fault.slice(0, beatFaultCharsMax) }),
+    ...(listenerFault !== undefined && { listenerFault: listenerFault.slice(0, beatFaultCharsMax) }),
     ...(identityFault !== undefined && { identityFault: identityFault.slice(0, beatFaultCharsMax) }),
     ...(identityHeld !== undefined && { identityHeld: identityHeld.slice(0, beatFaultCharsMax) }),
     ...(refusedCredentials.length > 0 && { refusedCredentials }),
@@ -77,11 +80,12 @@ export const decodeBeat = (text: string): Beat | undefined => {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const members = value as Record<string, unknown>; // checked member by member below
-  const { pod, instance, contract, digest, release, fault, identityFault, identityHeld } = members;
+  const { pod, instance, contract, digest, release, fault, listenerFault, identityFault, identityHeld } = members;
   const refusedCredentials = refusedIn(members["refusedCredentials"]);
   if (!isName(pod) || !isName(instance) || !isName(digest) || !isName(release)) return undefined;
   if (typeof contract !== "number" || !Number.isInteger(contract) || contract < 1) return undefined;
-  if (!isOptionalText(fault) || !isOptionalText(identityFault) || !isOptionalText(identityHeld)) return undefined;
+  if (!isOptionalText(fault) || !isOptionalText(listenerFault)) return undefined;
+  if (!isOptionalText(identityFault) || !isOptionalText(identityHeld)) return undefined;
   if (!refusedCredentials) return undefined;
   return {
     pod,
@@ -89,7 +93,7 @@ export const decodeBeat = (text: string): Beat | undefined => {
     contract,
     digest,
     release,
-    ...faultsOf({ fault, identityFault, identityHeld, refusedCredentials }),
+    ...faultsOf({ fault, listenerFault, identityFault, identityHeld, refusedCredentials }),
   };
 };
 

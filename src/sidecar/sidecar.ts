@@ -161,7 +161,8 @@ export class RunningSidecar {
         contract: this.#contract,
         digest: this.gateway.snapshot.digest,
         release: release ?? "unknown",
-        fault: this.#lastReloadFault ?? this.#listenerFault(),
+        fault: this.#lastReloadFault,
+        listenerFault: this.#listeners.fault,
         ...this.#identityFaults(),
         refusedCredentials: refusedAmong(this.gateway.snapshot.credentials()),
       }),
@@ -186,11 +187,6 @@ export class RunningSidecar {
       failed: (reason) => this.metrics.identityFailed(reason),
       turned: () => this.#heartbeat?.now(),
     });
-  }
-
-  #listenerFault(): string | undefined {
-    const { fault } = this.#listeners;
-    return fault && `spec.listener: ${fault}`;
   }
 
   #identityFaults(): { identityFault?: string; identityHeld?: string } {

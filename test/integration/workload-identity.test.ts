@@ -177,6 +177,7 @@ describe("a backend without keys", () => {
     const answers = await Promise.all(Array.from({ length: 50 }, call));
     expect(byStatus(answers)).toEqual({ 200: 50 });
     expect(exchanges()).toBe(2);
+    expect(await sample('sidegate_credential_state{credential="idp-1/sa-1",state="unauthorized"}')).toBe(0);
   });
 
   test("that refuses every token gets no storm of exchanges", async () => {
@@ -184,6 +185,7 @@ describe("a backend without keys", () => {
     provider.behaveAtExchange('raw={"access_token":"nobody-knows"}');
     for (let i = 0; i < 10; i++) expect((await call()).status).toBe(401);
     expect(exchanges()).toBe(2);
+    expect(await sample('sidegate_credential_state{credential="idp-1/sa-1",state="unauthorized"}')).toBe(1);
   });
 
   test("falls back to a key of the same backend", async () => {

@@ -51,6 +51,11 @@ test.each([
     heartbeat: beat({ identityHeld: "key_unknown: a key" }),
     want: "Current",
   },
+  {
+    name: "one that cannot listen as its config says is not current",
+    heartbeat: beat({ listenerFault: "port 15102 is taken" }),
+    want: "Deaf",
+  },
   { name: "no heartbeat is silence", heartbeat: undefined, want: "Silent" },
 ])("$name", ({ heartbeat, want }) => {
   expect(sidecarStateOf(pod, heartbeat, digests).kind).toBe(want);

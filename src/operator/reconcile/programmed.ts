@@ -16,6 +16,8 @@ export type SidecarState =
   | { readonly kind: "Current"; readonly held?: string }
   | { readonly kind: "Unproven"; readonly fault: string }
   | { readonly kind: "Older" }
+  /** It runs the current config, but does not listen as that says. */
+  | { readonly kind: "Deaf"; readonly fault: string }
   | { readonly kind: "Silent" }
   | { readonly kind: "Refused"; readonly fault: string };
 
@@ -29,7 +31,10 @@ export const sidecarStateOf = (
   // Whatever its config: it refuses everything.
   if (heartbeat.identityFault !== undefined)
     return { kind: "Unproven", fault: `pod ${pod.name}: ${heartbeat.identityFault}` };
-  if (heartbeat.digest === digests.get(heartbeat.contract))
+  const isCurrent = heartbeat.digest === digests.get(heartbeat.contract);
+  if (isCurrent && heartbeat.listenerFault !== undefined)
+    return { kind: "Deaf", fault: `pod ${pod.name}: ${heartbeat.listenerFault}` };
+  if (isCurrent)
     return {
       kind: "Current",
       ...(heartbeat.identityHeld !== undefined && { held: `pod ${pod.name}: ${heartbeat.identityHeld}` }),
@@ -57,6 +62,13 @@ export const programmedOf = (states: readonly SidecarState[]): Verdict => {
       status: "False",
       reason: "IdentityRefused",
       message: `${count("Unproven")} of ${total} sidecars refuse every request, because their pod's identity is not proven: ${unproven.fault.slice(0, 1024)}`,
+    };
+  const deaf = states.find((state) => state.kind === "Deaf");
+  if (deaf)
+    return {
+      status: "False",
+      reason: "ListenerFailed",
+      message: `${count("Deaf")} of ${total} sidecars do not listen as spec.listener says: ${deaf.fault.slice(0, 1024)}`,
     };
   const current = count("Current");
   if (count("Older") > 0)

@@ -1,6 +1,7 @@
 /** The fake provider as a Deployment with a Service, and its control surface. */
 import type { Behaviour } from "../../../src/fakeprovider/knobs.ts";
 import type { RecordedRequest } from "../../../src/fakeprovider/recorder.ts";
+import type { FederationOptions } from "../../../src/fakeprovider/token-endpoints.ts";
 import { images } from "./cluster.ts";
 import { apply, type KubeObject, waitFor } from "./kubectl.ts";
 import { restrictedContainer, restrictedPod } from "./pod-security.ts";
@@ -21,6 +22,12 @@ export interface ClusterProvider {
   script(...steps: readonly (Behaviour | string)[]): Promise<void>;
   /** Forgets requests and script. */
   reset(): Promise<void>;
+  /** Accepts these keys from now on, and no others; exchanged tokens go on. */
+  acceptKeys(keys: readonly string[]): Promise<void>;
+  /** Token endpoints take this behaviour; undefined: no more. */
+  behaveAtExchange(behaviour: Behaviour | string | undefined): Promise<void>;
+  /** Who may exchange tokens from now on; before, anybody. */
+  federate(options: FederationOptions): Promise<void>;
 }
 
 const port = 8080;
@@ -69,15 +76,19 @@ export const startProvider = async (
   await apply(manifests(namespace, name, keys));
   await waitFor(`deployment/${name}`, "condition=Available", namespace);
   const service = { namespace, name, port };
+  const order = async (path: string, value: unknown): Promise<void> => {
+    await callService(service, "POST", path, JSON.stringify(value));
+  };
   // The Service's rules follow the pod's readiness by up to a second or two.
   await until("the fake provider's Service answers", () => callService(service, "GET", "/_fake/state"));
   return {
     url: `http://${name}.${namespace}.svc.cluster.local:${port}`,
     service,
     requests: async () => JSON.parse(await callService(service, "GET", "/_fake/requests")) as ProviderRequest[], // our own code's answer
-    script: async (...steps) => {
-      await callService(service, "POST", "/_fake/script", JSON.stringify(steps));
-    },
+    script: async (...steps) => await order("/_fake/script", steps),
+    acceptKeys: async (accepted) => await order("/_fake/keys", accepted),
+    behaveAtExchange: async (behaviour) => await order("/_fake/exchange", behaviour ?? null),
+    federate: async (options) => await order("/_fake/federation", options),
     reset: async () => {
       await callService(service, "DELETE", "/_fake/requests");
     },
