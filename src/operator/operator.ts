@@ -221,7 +221,7 @@ export class Operator {
     const writer = new StatusWriter({ api: this.#fenced, events: this.#events, clock });
     const nowMs = (): number => clock.nowMs();
     const workloads = new WorkloadReconciler({
-      ...{ caches, outcomes, publisher, state, clock, log },
+      ...{ caches, outcomes, publisher, state, clock, log, events: this.#events },
       keysOf: (namespace) => this.#secrets.keysOf(namespace),
       tokenAudiences: settings.injection.tokenAudiences,
       tokenHosts: settings.injection.tokenHosts,

@@ -6,7 +6,7 @@ import { type BadToken, forgedTokens, missaidTokens } from "./harness/bad-tokens
 import { startProvider } from "./harness/fake-provider.ts";
 import { inWords, say } from "./harness/figures.ts";
 import { installSidegate } from "./harness/installation.ts";
-import { apply, create, get, type KubeObject, kubectl, type Pod, remove, waitFor } from "./harness/kubectl.ts";
+import { apply, create, get, type KubeObject, kubectl, list, type Pod, remove, waitFor } from "./harness/kubectl.ts";
 import { useNamespace } from "./harness/namespace.ts";
 import { proofConfig, proofPod, type Verdict, verdictsOf } from "./harness/proof-pod.ts";
 import { airoute, credential, injected } from "./harness/route.ts";
@@ -104,6 +104,21 @@ describe("a route of one service account", () => {
     expect(said.message).toContain(refusalText("not_a_parent"));
     expect(said.config.noRouteReason).toContain(`${namespace}/stranger`);
     expect(said.message).toContain(said.config.noRouteReason);
+  });
+
+  test.each([
+    ["stranger", "no AIRoute of the namespace names service account stranger"],
+    ["picker", "AIRoute support, which the pod picks, does not name service account stranger"],
+  ])("tells on the pod %s why it is refused", async (pod, why) => {
+    const notes = await until("the Event", async () => {
+      const events = await list<KubeObject & { readonly reason: string; readonly message: string }>(
+        "events",
+        namespace,
+        [`--field-selector=involvedObject.name=${pod},reason=NotAParent`],
+      );
+      return events.length > 0 && events.map(({ message }) => message);
+    });
+    expect(notes).toEqual([expect.stringContaining(why)]);
   });
 
   test("refuses a pod of another one that is edited to name it, or to call itself what it is not", async () => {

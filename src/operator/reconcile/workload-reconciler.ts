@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { PodIdentityConfig } from "../../config/pod-identity.ts";
 import { configSecretName, type Workload, workloadKey } from "../../inject/workload.ts";
+import type { EventRecorder } from "../../kube/events.ts";
 import type { Caches } from "../cluster/caches.ts";
 import type { InjectedPod } from "../cluster/projections.ts";
 import { type NamespaceKeys, type SharedState, StateUnavailable } from "../ports.ts";
@@ -13,6 +14,7 @@ import type { Outcomes } from "./outcomes.ts";
 import { sidecarStateOf } from "./programmed.ts";
 import type { Publisher } from "./publisher.ts";
 import { Reminders, reminderMsMin } from "./reminders.ts";
+import { Strangers } from "./strangers.ts";
 import { unreadableQuotas } from "./unreadable-quotas.ts";
 
 /** How long an unused config Secret stays, ms: a Deployment that is scaled to zero and back, or re-created, finds it there. */
@@ -39,6 +41,7 @@ export interface WorkloadDeps {
   readonly tokenHosts: readonly string[];
   /** How pods prove who they are; undefined: not known yet, and nothing is published without it. */
   readonly podIdentity: () => PodIdentityConfig | undefined;
+  readonly events: EventRecorder;
   readonly clock: Clock;
   readonly log: Log;
   /** Statuses that this workload's outcome changes. */
@@ -69,9 +72,11 @@ export class WorkloadReconciler {
   /** When this process saw first that nobody uses a workload's Secret, ms by its own clock. */
   readonly #unusedSinceMs = new Map<string, number>();
   readonly #reminders: Reminders;
+  readonly #strangers: Strangers;
 
   constructor(deps: WorkloadDeps) {
     this.#deps = deps;
+    this.#strangers = new Strangers(deps.events);
     this.#reminders = new Reminders(deps.clock);
   }
 
@@ -134,8 +139,9 @@ export class WorkloadReconciler {
   /** Writes the Secret where it is not what it should be; the statuses follow. */
   async publish(run: Run): Promise<Outcome> {
     const { caches, publisher, log } = this.#deps;
-    const { workload } = run;
+    const { workload, pods } = run;
     const desired = this.#compile(run);
+    this.#strangers.look({ workload, pods, isStranger: desired.result.config.isNotParent === true });
     const published = caches.publishedAt(workload.namespace, configSecretName(workload));
     if (!desired.data) {
       this.#note(workload, desired, false);
