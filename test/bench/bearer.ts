@@ -3,18 +3,19 @@ import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callerClaims, callerIssuer, callerSigner, callerToken } from "../fixtures/caller-tokens.ts";
 import { medianOf } from "./distribution.ts";
-import { ask, chatUrl, serialLatencyOf } from "./loads.ts";
+import { ask, chatUrl, serialLatencyOf, throughputOf } from "./loads.ts";
 import { cpuUsOf } from "./proc.ts";
 import { freePort, type Running } from "./processes.ts";
 import { type Place, startSidecar } from "./targets.ts";
 
-/** RS256, the issuer's keys fetched before, no cache of verdicts; all in us, at the median of serial requests. */
+/** RS256, the issuer's keys fetched before, no cache of verdicts; all in us. */
 export interface BearerCost {
+  /** Latency of requests that come one after another, p50: median of the rounds. */
   readonly without: number;
   readonly with: number;
   /** Median of the rounds' differences. */
   readonly added: number;
-  /** The same in CPU time of the sidecar for each request: what it says on a machine that others use. */
+  /** CPU time of the sidecar for each request of the throughput run, as for a small request: median of the rounds' differences. */
   readonly addedCpu: number;
 }
 
@@ -30,6 +31,8 @@ interface Round {
 }
 
 const rounds = 5;
+/** Of a round. */
+const throughputSeconds = 2;
 const readyMsMax = 20_000;
 
 /** Starts both, measures them in turns, `seconds` in all for each, and ends them. Throws when one does not serve. */
@@ -47,9 +50,10 @@ export async function measureBearer(place: Place, seconds: number): Promise<Bear
     const proving = await startedAt(place, running, authorization, identity);
     const headers = ["cache-control: no-store", `authorization: ${authorization}`]; // sent to both
     const roundOf = async ({ url, pid }: Started): Promise<Round> => {
+      const { p50 } = await serialLatencyOf(url, place.folder, seconds / rounds, headers);
       const usedUs = cpuUsOf(pid);
-      const { p50, n } = await serialLatencyOf(url, place.folder, seconds / rounds, headers);
-      return { p50, cpuUs: (cpuUsOf(pid) - usedUs) / n };
+      const { requests } = await throughputOf(url, place.folder, throughputSeconds, authorization);
+      return { p50, cpuUs: (cpuUsOf(pid) - usedUs) / requests };
     };
     for (const started of [plain, proving]) await roundOf(started); // warm-up
     const pairs: { readonly without: Round; readonly with: Round }[] = [];

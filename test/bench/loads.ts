@@ -103,11 +103,19 @@ async function oneByOne(
   return distributionOf(rows.map(([, , us]) => us ?? Number.NaN));
 }
 
-/** As many requests as the server takes. Throws when requests fail. */
-export async function throughputOf(url: string, folder: string, seconds: number): Promise<Throughput> {
+/** As many requests as the server takes, with `authorization` if it is given. Throws when requests fail. */
+export async function throughputOf(
+  url: string,
+  folder: string,
+  seconds: number,
+  authorization?: string,
+): Promise<Throughput> {
   const script = join(import.meta.dirname, "post.lua");
   const command = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "-s", script, url];
-  const out = await runLoad(command, seconds + graceSeconds, { BENCH_BODY: join(folder, "body.json") });
+  const out = await runLoad(command, seconds + graceSeconds, {
+    BENCH_BODY: join(folder, "body.json"),
+    ...(authorization !== undefined && { BENCH_AUTHORIZATION: authorization }),
+  });
   const seen = JSON.parse(out.trim().split("\n").at(-1) ?? "") as Throughput; // the line that post.lua prints
   expectServed(`throughput of ${url}`, seen.failed, seen.requests);
   return seen;

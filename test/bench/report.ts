@@ -167,7 +167,7 @@ ${figuresTable(result)}
 
 An answer from the exact cache takes ${digits(cacheHit.hit.p50 / 1000)} ms (p50, ${constantRate} requests/s); a bare GET of the same entry ${digits(cacheHit.bareGet.p50 / 1000)} ms.
 
-A request takes ${digits(bearer.with / 1000)} ms (p50, one after another) where the route verifies a bearer token (RS256, the issuer's keys at hand, no cache of verdicts), ${digits(bearer.without / 1000)} ms where it does not. That is ${digits(bearer.addedCpu)} us of CPU.
+A request takes ${digits(bearer.with / 1000)} ms (p50, one after another) where the route verifies a bearer token (RS256, the issuer's keys at hand, no cache of verdicts), ${digits(bearer.without / 1000)} ms where it does not. With 32 connections it adds ${digits(bearer.addedCpu)} us of CPU to a request.
 
 ${measured.map((target) => `- ${target.title} (${target.version()}): ${target.does}`).join("\n")}
 ${missing.map((target) => `- ${target.title}: not measured${target.program === undefined ? "" : " (is it installed?)"}`).join("\n")}
