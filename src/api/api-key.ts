@@ -5,7 +5,13 @@ import { callerValueLengthMax, callerValuesMax } from "../config/caller.ts";
 /** The id of an API key, which is the name of its entry in the Secret. */
 export const apiKeyIdPattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-const value = () => z.string().min(1).max(callerValueLengthMax);
+/** As in a token: what could be spelt in two ways, or break a line, names nobody; `system:` is the cluster's own. */
+const value = () =>
+  z
+    .string()
+    .min(1)
+    .max(callerValueLengthMax)
+    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text) && !text.startsWith("system:"));
 const values = () => z.array(value()).max(callerValuesMax).default([]);
 /** RFC 3339, with a zone: 2026-01-31T12:00:00Z. */
 const moment = () => z.iso.datetime({ offset: true });

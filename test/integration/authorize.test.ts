@@ -110,6 +110,7 @@ describe("a rule with allow", () => {
       expect(json.error?.message).toContain(`none of the ${missing} that`);
       expect(json.error?.message).not.toMatch(/alice|carol|reader|default/);
       expect(headers.get("x-should-retry")).toBe("false");
+      expect(headers.get("www-authenticate")).toBe('Bearer realm="sidegate", error="insufficient_scope"');
       expect(gateway.provider.requests).toHaveLength(before);
     },
   );

@@ -75,6 +75,17 @@ describe("an issuer's keys", () => {
     expect(issuer.requests).toEqual(["/realms/acme/certs"]);
   });
 
+  test("are read behind a byte order mark", async () => {
+    const { issuer, gateway } = await start({
+      behave: (path, response) => {
+        if (!path.includes("certs")) return false;
+        response.end(`\ufeff${JSON.stringify({ keys: issuer.keys.map(({ jwk }) => jwk) })}`);
+        return true;
+      },
+    });
+    expect((await ask(gateway, issuer.token())).status).toBe(200);
+  });
+
   test("rotate without a failed request; keys that nobody has cause one fetch", async () => {
     const { issuer, gateway } = await start();
     const [first = callerSigner()] = issuer.keys;
@@ -195,6 +206,15 @@ describe("an issuer's keys", () => {
       name: "names a file",
       behave: ({ url }) => answering({ issuer: url, jwks_uri: "file:///etc/passwd" }, "openid-configuration"),
       says: /that is not https/,
+      result: "invalid",
+    },
+    {
+      name: "answers compressed",
+      behave: () => (_path, response) => {
+        response.writeHead(200, { "content-encoding": "gzip" }).end(Buffer.from("1f8b", "hex"));
+        return true;
+      },
+      says: /answered compressed, which was not asked for/,
       result: "invalid",
     },
     { name: "answers rubbish", behave: () => answering("<html>"), says: /did not answer a JSON/, result: "invalid" },

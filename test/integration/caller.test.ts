@@ -68,16 +68,19 @@ describe("a route that wants bearer tokens", () => {
     expect(await metric(gateway.sidecar.adminUrl, 'sidegate_caller_refusals_total{reason="not_a_jwt"}')).toBe(1);
   });
 
-  test.each<{ name: string; headers: Record<string, string>; code: string; reason: string | undefined }>([
-    { name: "nothing", headers: {}, code: "bearer_missing", reason: undefined },
-    { name: "Basic", headers: { authorization: "Basic YTpi" }, code: "bearer_refused", reason: "scheme_not_bearer" },
+  test.each<{ name: string; headers: Record<string, string>; code: string; reason?: string; isChallenge?: true }>([
+    { name: "nothing", headers: {}, code: "bearer_missing", isChallenge: true },
+    {
+      ...{ name: "Basic", headers: { authorization: "Basic YTpi" } },
+      ...{ code: "bearer_refused", reason: "scheme_not_bearer", isChallenge: true },
+    },
     {
       name: "two texts",
       headers: { authorization: "Bearer a", "api-key": "b" },
       code: "bearer_refused",
       reason: "credential_conflict",
     },
-  ])("refuses $name with $code", async ({ headers, code, reason }) => {
+  ])("refuses $name with $code", async ({ headers, code, reason, isChallenge }) => {
     const { gateway } = await startBearer();
     const answer = await ask(gateway, headers);
     expect([answer.status, answer.json.error?.code, answer.json.error?.type]).toEqual([
@@ -87,7 +90,7 @@ describe("a route that wants bearer tokens", () => {
     ]);
     expect(answer.headers.get("x-should-retry")).toBe("false");
     expect(answer.headers.get("www-authenticate")).toBe(
-      `Bearer realm="sidegate"${reason ? `, error="invalid_token", error_description="${reason}"` : ""}`,
+      `Bearer realm="sidegate"${isChallenge ? "" : `, error="invalid_token", error_description="${reason}"`}`,
     );
     if (reason) expect(answer.json.error?.message).toMatch(new RegExp(`^The token was refused: ${reason}: `));
   });

@@ -46,6 +46,17 @@ test("a created key is taken by the request path, between its two moments", () =
   expect(verdictOf(entries, `${text.slice(0, -1)}${text.endsWith("A") ? "B" : "A"}`, nowMs)).toBe("api_key_unknown");
 });
 
+test("a Secret with something else, such as a provider's key, gets no API key", () => {
+  const others = new Map([["openai", "sk-provider-key"]]);
+  expect(() => creation(others, "web", alice)).toThrow(
+    /^the Secret holds no API key, but something else: give --secret/,
+  );
+  expect(() => creation(others, "web", alice)).not.toThrow(/sk-|openai/);
+  const first = creation(new Map(), "web", alice);
+  const mixed = after(others, first.changes);
+  expect([...creation(mixed, "app", alice).changes.keys()]).toEqual(["app"]);
+});
+
 test("neither the key nor its digest stands in what is listed, and the key in nothing that is written", () => {
   const { key, changes } = creation(undefined, undefined, alice);
   const entries = after(new Map(), changes);

@@ -24,11 +24,12 @@ export interface Creation {
 /** Most ids that a message lists. */
 const idsShownMax = 10;
 
-/** A key of this meaning. `id` undefined: a random one. Throws KeyFault where the id is taken, or the Secret is full. */
+/** A key of this meaning. `id` undefined: a random one. Throws KeyFault where the id is taken, or the Secret is full or another's. */
 export const creation = (entries: Entries | undefined, id: string | undefined, meaning: KeyMeaning): Creation => {
   if (id !== undefined && entries?.has(id))
     throw new KeyFault(`there is a key ${id} already: choose another --id, or sidegate key rotate ${id}`);
   refuseFull(entries);
+  refuseForeign(entries);
   const key = newKey(id ?? randomKeyId(), meaning);
   return { key, changes: new Map([[key.id, key.entry]]) };
 };
@@ -93,6 +94,15 @@ const refuseFull = (entries: Entries | undefined): void => {
   if ((entries?.size ?? 0) >= apiKeysMax)
     throw new KeyFault(
       `the Secret holds ${apiKeysMax} keys, the most there may be: revoke those that have expired (sidegate key list)`,
+    );
+};
+
+/** A Secret that holds something, but no API key, is for something else: a provider's keys have the same label. Names are not shown. */
+const refuseForeign = (entries: Entries | undefined): void => {
+  const texts = [...(entries ?? [])];
+  if (texts.length > 0 && texts.every(([id, text]) => typeof readKeyEntry(id, text) === "string"))
+    throw new KeyFault(
+      "the Secret holds no API key, but something else: give --secret the name that identity.apiKeys.secretRef has, or another one",
     );
 };
 

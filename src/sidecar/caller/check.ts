@@ -57,12 +57,14 @@ export const callerCheck = (config: CallerConfig, deps: CallerCheckDeps): Caller
   };
 };
 
-/** RFC 6750 section 3: a request without a token is told the scheme only; one with a token that is not good, why. */
+const scheme = 'Bearer realm="sidegate"';
+
+/** RFC 6750 section 3: a request without a token, or of another scheme, is told the scheme only; one whose token is not good, why. */
 const refusalOf = (reason: CallerReason, { missing, refused }: Codes): GatewayError => {
   if (reason === "credential_missing")
-    return new GatewayError(missing, [], { headers: [["www-authenticate", 'Bearer realm="sidegate"']] });
-  const challenge = `Bearer realm="sidegate", error="invalid_token", error_description="${reason}"`;
-  return new GatewayError(refused, [callerRefusalText(reason)], { headers: [["www-authenticate", challenge]] });
+    return new GatewayError(missing, [], { headers: [["www-authenticate", scheme]] });
+  const why = reason === "scheme_not_bearer" ? "" : `, error="invalid_token", error_description="${reason}"`;
+  return new GatewayError(refused, [callerRefusalText(reason)], { headers: [["www-authenticate", scheme + why]] });
 };
 
 const unavailable = ({ issuer, retryAfterMs }: MissingKeys): GatewayError =>

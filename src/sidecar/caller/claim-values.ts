@@ -9,6 +9,11 @@ export const reservedPrefix = "system:";
 /** How the API server names service accounts. */
 const serviceAccountPattern = /^system:serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,253}$/;
 
+/** Controls, line and paragraph separators, and what turns the direction of a text: whoever reads it in a record would see another. */
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
+/** What nobody sees before a name: with it a name of the cluster's would only look like one. */
+const unseen = /^[\s\p{Cf}]+/u;
+
 type Kind = "user" | "tenant" | "roles" | "groups";
 /** What is wrong with one text of a kind. */
 type Fault = "malformed" | "too_long" | "reserved";
@@ -58,9 +63,9 @@ const valueAt = (claims: Members, path: readonly string[]): unknown => {
 };
 
 const textFault = (text: unknown, mayBeReserved: boolean): Fault | undefined => {
-  if (typeof text !== "string" || text === "" || /\p{Cc}/u.test(text) || !text.isWellFormed()) return "malformed";
+  if (typeof text !== "string" || text === "" || unprintable.test(text) || !text.isWellFormed()) return "malformed";
   if (text.length > callerValueLengthMax) return "too_long";
-  return !mayBeReserved && text.startsWith(reservedPrefix) ? "reserved" : undefined;
+  return !mayBeReserved && text.replace(unseen, "").startsWith(reservedPrefix) ? "reserved" : undefined;
 };
 
 const refusal = (kind: Kind, fault: Fault | "too_many"): CallerRefusal => {

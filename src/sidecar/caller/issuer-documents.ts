@@ -43,7 +43,7 @@ const isLoopback = ({ hostname }: URL): boolean =>
 
 const jsonIn = (text: string, url: URL): Members => {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, "")); // RFC 8259 section 8.1: a byte order mark may be ignored
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Members; // an object of JSON
   } catch {
     // as any other document that is no object

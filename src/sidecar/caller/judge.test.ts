@@ -46,6 +46,26 @@ describe("a caller's token", () => {
     expect(codeOf(judge(callerToken(signer, claims, { kid: undefined, typ: "at+jwt" }), callerNowMs))).toBe("proven");
   });
 
+  test("is taken where a key for encryption has the kid as well, in any order, but not where a broken one has", () => {
+    const signer = callerSigner("RS256");
+    const { kid } = signer;
+    const codeWith = (...jwks: readonly unknown[]): string | undefined => {
+      const keysOf = () => fixedKeys(new KeyRing(jwks));
+      const judge = callerJudge({ require: "Bearer", issuers: [callerIssuerConfig()] }, { keysOf });
+      return codeOf(judge(callerToken(signer, callerClaims(callerNowMs)), callerNowMs));
+    };
+    const encrypts = { ...callerSigner("RS256").jwk, kid, use: "enc" };
+    const shared = { kty: "oct", kid, k: "c2VjcmV0" };
+    expect([codeWith(encrypts, signer.jwk), codeWith(signer.jwk, encrypts)]).toEqual(["proven", "proven"]);
+    expect(codeWith(encrypts, encrypts)).toBe("key_not_for_signing");
+    for (const jwks of [
+      [shared, signer.jwk],
+      [signer.jwk, shared],
+      [signer.jwk, { ...signer.jwk, d: "A".repeat(43) }, encrypts],
+    ])
+      expect(codeWith(...jwks)).toBe("key_ambiguous");
+  });
+
   test("holds from its beginning to its end, and as far beyond as clocks may differ", () => {
     const judge = judgeOfRows();
     const text = goodCallerToken();

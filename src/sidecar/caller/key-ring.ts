@@ -69,7 +69,7 @@ export class KeyRing {
       const { kid } = jwk as Members; // an object of JSON
       const key = ringKeyOf(jwk as Members);
       if (typeof key !== "string") this.#usable.push(key);
-      if (typeof kid === "string") this.#byKid.set(kid, this.#byKid.has(kid) ? "key_ambiguous" : key);
+      if (typeof kid === "string") this.#byKid.set(kid, bothOf(this.#byKid.get(kid), key));
     }
   }
 
@@ -98,6 +98,12 @@ export class KeyRing {
     return others.length === 0 ? key : "kid_missing";
   }
 }
+
+/** What a kid stands for that stands there again. One that is for encryption does not count beside one that signs (RFC 7517 section 4.5). */
+const bothOf = (first: RingKey | undefined, second: RingKey): RingKey => {
+  if (first === undefined || first === "key_not_for_signing") return second;
+  return second === "key_not_for_signing" ? first : "key_ambiguous";
+};
 
 const ringKeyOf = (jwk: Members): RingKey => {
   const { use, key_ops: operations, alg } = jwk;

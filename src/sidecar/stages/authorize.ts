@@ -4,7 +4,7 @@
  */
 import type { RuleConfig } from "../../config/contract.ts";
 import type { EndpointName } from "../../openai/endpoints.ts";
-import { refuse } from "../errors.ts";
+import { GatewayError, refuse } from "../errors.ts";
 import { type Accepted, type Authorized, type Identity, know } from "../exchange.ts";
 import type { Stage } from "../stage.ts";
 import { type CallerGate, gateOf, letsThrough, missingKinds } from "./caller-gate.ts";
@@ -29,6 +29,9 @@ export interface GatedRule {
 export const gatedRules = (rules: readonly RuleConfig[]): readonly GatedRule[] =>
   rules.map((rule) => ({ rule, gate: gateOf(rule.allow) }));
 
+/** RFC 6750 section 3.1: the token is good, but does not open this. */
+const challenge = 'Bearer realm="sidegate", error="insufficient_scope"';
+
 /** 403: others may, this caller may not. The message says what is missing, never what would fit: the lists are not the caller's business. */
 export const refuseCaller = (
   passedOver: readonly GatedRule[],
@@ -41,7 +44,10 @@ export const refuseCaller = (
     passedOver.map(({ gate }) => gate),
     identity,
   );
-  return refuse("caller_not_allowed", what, kinds.join(", "));
+  const isTold = identity.user !== undefined; // by a token or a key; where the pod is the caller, there is none to send
+  return new GatewayError("caller_not_allowed", [what, kinds.join(", ")], {
+    ...(isTold && { headers: [["www-authenticate", challenge] as const] }),
+  });
 };
 
 /** Finds the rule, or refuses with what to add to the route. */

@@ -70,8 +70,18 @@ class DocumentHandler implements Dispatcher.DispatchHandler {
     if (this.#isDone) controller.abort(new Error("nobody waits for the answer"));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200 || status === 200) return;
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    if (status < 200) return;
+    if (status === 200) {
+      const { "content-encoding": coding = "identity" } = headers;
+      if (coding !== "identity")
+        this.#end("invalid", "answered compressed, which was not asked for (content-encoding)");
+      return;
+    }
     const isRedirect = status >= 300 && status < 400;
     this.#end("answered", `answered ${status}${isRedirect ? ", a redirect, which is never followed" : ""}`);
   }

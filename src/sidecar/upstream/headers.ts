@@ -23,6 +23,11 @@ const requestDropped = new Set([
   "accept-encoding",
   "authorization",
   "api-key",
+  // where other clients put the same token or key
+  "x-api-key",
+  "x-auth-token",
+  "x-access-token",
+  "x-goog-api-key",
   "openai-organization",
   "openai-project",
   "cookie",
