@@ -104,7 +104,9 @@ describe("the pages", () => {
     expectNone(named.filter((path) => !existsSync(join(root, path))).map((path) => `docs/security.md: ${path}`));
     const rows = page.split("\n").filter((line) => /^\| to .*\|$|^\| (a|what) .*\|.*\|.*\|.*\|$/.test(line));
     const idle = /\| nothing( in here)? \|/;
-    expectNone(rows.filter((row) => !idle.test(row) && !row.includes(".test.ts")).map((row) => `without a test: ${row}`));
+    expectNone(
+      rows.filter((row) => !idle.test(row) && !row.includes(".test.ts")).map((row) => `without a test: ${row}`),
+    );
   });
 
   test("CHANGELOG has an Unreleased section that says something", () => {
