@@ -39,8 +39,10 @@ const remains = async (): Promise<readonly string[]> => (await Promise.all(place
 const onCluster = (...args: readonly string[]): Promise<string> =>
   helm(...args, "-n", releaseNamespace, "--kubeconfig", server().kubeconfig);
 
+/** No pod runs here, so nobody could wait for the webhook. */
+const set = ["--set", "redis.embedded.enabled=true,startup.enabled=false"];
 const install = (...args: readonly string[]): Promise<string> =>
-  onCluster("upgrade", "--install", "sidegate", chartFolder, "--set", "redis.embedded.enabled=true", ...args);
+  onCluster("upgrade", "--install", "sidegate", chartFolder, ...set, ...args);
 
 const dataOf = async (path: string): Promise<unknown> => {
   const { body } = await ask(server(), "GET", path);
