@@ -42,6 +42,14 @@ test("one that has become a parent is told again when it is none any more", () =
   expect(told).toHaveLength(2);
 });
 
+test("a workload without pods is forgotten, and told anew when it comes back", () => {
+  const { told, strangers } = stageOf();
+  strangers.look({ workload, pods: [podOf(1)], isStranger: true });
+  strangers.forget(workload);
+  strangers.look({ workload, pods: [podOf(1)], isStranger: true });
+  expect(told).toHaveLength(2);
+});
+
 test("of a thousand pods ten are told", () => {
   const { told, strangers } = stageOf();
   strangers.look({ workload, pods: Array.from({ length: 1000 }, (_, i) => podOf(i)), isStranger: true });

@@ -16,6 +16,11 @@ export class Strangers {
     this.#events = events;
   }
 
+  /** The workload has no pod any more. */
+  forget(workload: Workload): void {
+    this.#told.delete(workloadKey(workload));
+  }
+
   /** `isStranger`: routes, or the one that the pods picked, name other service accounts only. */
   look({
     workload,

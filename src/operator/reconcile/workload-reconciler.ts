@@ -253,6 +253,7 @@ export class WorkloadReconciler {
 
   #forget(workload: Workload): void {
     const { outcomes, touched } = this.#deps;
+    this.#strangers.forget(workload);
     const old = outcomes
       .in(workload.namespace)
       .find((outcome) => workloadKey(outcome.workload) === workloadKey(workload));

@@ -67,6 +67,8 @@ describe("forwardedQuery", () => {
     ["api-version=2024-10-21", ""],
     ["limit=2&after=x", "?limit=2&after=x"],
     ["include[]=a&include[]=b&api-version=x", "?include[]=a&include[]=b"],
+    ["access_token=eyJ.a.b&limit=2", "?limit=2"],
+    ["ACCESS%5Ftoken=eyJ.a.b&api_key=sgk-a&api-key=sgk-a", ""],
   ])("%s travels on as %s", (query, forwarded) => {
     expect(forwardedQuery(query)).toBe(forwarded);
   });

@@ -19,6 +19,9 @@ export interface PathMatch {
 export const pathCharsMax = 2048;
 export const queryCharsMax = 8192;
 
+/** Never sent on: the version is the backend's own; the others are where a client may put its token or key (RFC 6750 section 2.3). */
+const droppedParameters: ReadonlySet<string> = new Set(["api-version", "access_token", "api_key", "api-key"]);
+
 const segmentPattern = /^[A-Za-z0-9._:-]{1,256}$/;
 const queryPattern = /^[\x21-\x7e]*$/;
 /** Parameters by which some servers take another model than the body's: a way around the allow-list. */
@@ -106,7 +109,8 @@ export function matchPath(method: string, path: string): PathMatch {
 }
 
 /**
- * The query as it may travel on: `api-version` is ours to set, names by which a model could be smuggled in are refused.
+ * The query as it may travel on: `api-version` is ours to set, a caller's token or key is nobody else's, names by which a model could be
+ * smuggled in are refused.
  * Answers "" or the query with its leading `?`. Throws GatewayError invalid_url.
  */
 export function forwardedQuery(query: string): string {
@@ -116,7 +120,7 @@ export function forwardedQuery(query: string): string {
   const kept: string[] = [];
   for (const pair of query.split("&")) {
     const name = decodedName(pair);
-    if (name === "api-version" || pair === "") continue;
+    if (droppedParameters.has(name) || pair === "") continue;
     if (forbiddenParameters.has(name))
       throw refuse("invalid_url", `the query must not name '${name}'; the model stands in the body`);
     kept.push(pair);
