@@ -7,13 +7,14 @@ const layers = {
   openai: [],
   api: ["base", "openai", "config"], // config: names and bounds that both sides share
   config: ["base", "openai"],
-  compile: ["api", "config", "openai", "base"],
+  condition: ["base"], // a bounded part of CEL: compile checks what sidecars ask
+  compile: ["api", "config", "openai", "base", "condition"],
   resources: ["api", "compile", "base", "openai", "config"],
   kube: ["base"], // the API server: list, watch, write, lease; knows none of our kinds
   redis: ["base"], // names of keys, URL, client: what sidecars and the operator share in Redis
   inject: ["base", "api", "config"], // pure: a pod in, a pod with the sidecar out
   operator: ["base", "api", "config", "compile", "openai", "resources", "kube", "redis", "inject"],
-  sidecar: ["base", "config", "openai", "redis"], // nothing that knows Kubernetes: it is in every pod
+  sidecar: ["base", "config", "openai", "redis", "condition"], // nothing that knows Kubernetes: it is in every pod
   fakeprovider: [], // stands alone, so that a mistake of ours is not repeated by the fake that should show it
   demo: ["base", "openai", "api", "config", "compile", "resources", "sidecar", "fakeprovider"],
   cli: [
@@ -38,6 +39,7 @@ const homes = {
   ioredis: "^src/(redis|sidecar/stores/redis)/",
   "@kubernetes/client-node": "^src/kube/",
   fastify: "^src/operator/webhook/",
+  "@marcbachmann/cel-js": "^src/condition/",
   undici: "^src/sidecar/upstream/",
   "prom-client": "^src/(sidecar/metrics\\.ts|operator/metrics\\.ts|base/)",
   jose: "^src/sidecar/identity/",

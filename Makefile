@@ -33,6 +33,10 @@ run: $(installed) ## Set up and start the demo: a sidecar on 127.0.0.1:15100 wit
 test: setup-test ## Set up and run every test suite; ends with "N passed, N failed, N skipped" (ARGS="--tier unit,golden NAME")
 	@node scripts/test.ts $(ARGS)
 
+.PHONY: proof
+proof: setup-test ## The long proofs of quotas whole, with their figures; `make test` runs a tenth of each
+	@SIDEGATE_PROOF=1 node scripts/test.ts --tier property,proof $(ARGS)
+
 # A kubeconfig that stands in the environment is not meant: it may be production's. Only one on make's command line is.
 ifeq ($(origin KUBECONFIG),command line)
 export SIDEGATE_E2E_KUBECONFIG := $(abspath $(KUBECONFIG))

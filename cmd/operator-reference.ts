@@ -15,7 +15,10 @@ ${table(
   ["Key", "On", "As", "Written by", "Meaning"],
   markTable.map(({ key, on, as, by, sentence }) => [
     `\`${key}\``,
-    { Pod: "Pod", Secret: "Secret", ConfigSecret: "config Secret", WebhookSecret: "webhook Secret" }[on],
+    {
+      ...{ Pod: "Pod", Secret: "Secret", ConfigSecret: "config Secret" },
+      ...{ WebhookSecret: "webhook Secret", AIQuota: "AIQuota" },
+    }[on],
     as,
     by,
     sentence,

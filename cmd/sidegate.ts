@@ -4,7 +4,9 @@ import { check, checkUsage } from "../src/cli/check.ts";
 import { injectFiles, injectUsage } from "../src/cli/inject.ts";
 import { key, keyUsage } from "../src/cli/key.ts";
 import { provider, providerUsage } from "../src/cli/provider.ts";
+import { quota, quotaUsage } from "../src/cli/quota.ts";
 import { run, runUsage } from "../src/cli/run.ts";
+import { top, topUsage } from "../src/cli/top.ts";
 import { UsageFault } from "../src/cli/usage.ts";
 import { validate, validateUsage } from "../src/cli/validate.ts";
 import { whoami, whoamiUsage } from "../src/cli/whoami.ts";
@@ -26,6 +28,10 @@ ${keyUsage}
 
 ${whoamiUsage}
 
+${topUsage}
+
+${quotaUsage}
+
 sidegate help | version
 `;
 
@@ -46,6 +52,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (command === "check") return check(rest, process.env, about.version);
   if (command === "key") return key(rest);
   if (command === "whoami") return whoami(rest, process.env);
+  if (command === "top") return top(rest);
+  if (command === "quota") return quota(rest, process.env);
   throw new UsageFault(`unknown command ${command}`);
 }
 

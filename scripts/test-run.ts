@@ -11,7 +11,7 @@ export const root = resolve(import.meta.dirname, "..");
 
 const tallyFile = resolve(root, ".cache/test-tally.json");
 const runMinutesMax = 30;
-const clusterRunMinutesMax = 60; // some of these tests wait for what takes minutes on a real cluster
+const longRunMinutesMax = 60; // some tests wait for what takes minutes on a real cluster; whole proofs are long
 
 const isPresent: Readonly<Record<NeedName, () => boolean>> = {
   redis: () => spawnSync("redis-server", ["--version"], { stdio: "ignore" }).status === 0,
@@ -19,6 +19,9 @@ const isPresent: Readonly<Record<NeedName, () => boolean>> = {
   kubernetes: () => existsSync(`${clusterBinaries()}/etcd`) && existsSync(`${clusterBinaries()}/kube-apiserver`),
   cluster: () => existsSync(clusterKubeconfig()),
 };
+
+const isLong = (chosen: readonly Tier[]): boolean =>
+  process.env["SIDEGATE_PROOF"] === "1" || chosen.some((tier) => tier.isOnRequest);
 
 /** With CI=true vitest would colour even what goes into a file. */
 const plainUnlessTerminal = process.stdout.isTTY || process.env["FORCE_COLOR"] ? {} : { NO_COLOR: "1" };
@@ -39,7 +42,7 @@ const runVitest = async (chosen: readonly Tier[], passedOn: readonly string[]): 
   );
   const endChild = (): void => void child.kill("SIGKILL");
   process.once("exit", endChild); // vitest would go on alone when this process is told to leave
-  const minutesMax = chosen.some((tier) => tier.isOnRequest) ? clusterRunMinutesMax : runMinutesMax;
+  const minutesMax = isLong(chosen) ? longRunMinutesMax : runMinutesMax;
   const timer = setTimeout(() => {
     process.stderr.write(`The tests did not end within ${minutesMax} minutes.\n`);
     child.kill("SIGKILL");

@@ -1,4 +1,7 @@
 /** Cases of AIQuota's schema. */
+import { aiquotaBudgetRows } from "./aiquota-budget.rows.ts";
+import { aiquotaSubjectRows } from "./aiquota-subject.rows.ts";
+import { aiquotaTargetRows } from "./aiquota-target.rows.ts";
 import { bad, good, type SchemaRow } from "./rows.ts";
 
 /** A spec that is right, with one limit of each kind. */
@@ -68,10 +71,15 @@ export const aiquotaRows: readonly SchemaRow[] = [
   bad("mode knows no Warn", { mode: "Warn" }, "mode", "must be one of"),
   bad("a Cost limit must Deny", { failurePolicy: "Allow" }, "failurePolicy", "must be Deny"),
   good("other limits may Allow", { failurePolicy: "Allow", limits: [aiquotaBase.limits[0]] }),
-  bad("failurePolicy knows no LocalShare", { failurePolicy: "LocalShare" }, "failurePolicy", "must be one of"),
+  good("other limits may have a LocalShare", { failurePolicy: "LocalShare", limits: [aiquotaBase.limits[0]] }),
+  bad("a Cost limit has no LocalShare", { failurePolicy: "LocalShare" }, "failurePolicy", "must be Deny"),
+  bad("failurePolicy knows no Ignore", { failurePolicy: "Ignore" }, "failurePolicy", "must be one of"),
   good("per may name all its dimensions", { per: ["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"] }),
   bad("per names a dimension once", { per: ["Pod", "Pod"] }, "per[1]", "twice"),
-  bad("per knows no Tenant", { per: ["Tenant"] }, "per[0]", "must be one of"),
+  bad("per knows no Team", { per: ["Team"] }, "per[0]", "must be one of"),
+  ...aiquotaSubjectRows,
+  ...aiquotaBudgetRows,
+  ...aiquotaTargetRows,
 
   bad("limits may not be empty", { limits: [] }, "limits", "at least 1 entry"),
   bad("limits have unique names", { "limits.1.name": "rpm" }, "limits[1].name", "twice"),
@@ -155,6 +163,8 @@ export const aiquotaRows: readonly SchemaRow[] = [
     "did you mean Responses?",
   ),
 
+  good("output may be held as it was learned", { reservation: { output: "P99" } }),
+  bad("output knows no P50", { "reservation.output": "P50" }, "reservation.output", "must be one of"),
   good("a reservation may be told in full", {
     reservation: { output: "Requested", lease: "5s", onUnknownUsage: "ChargeObserved" },
   }),

@@ -1,146 +1,21 @@
 /** AIQuota: how much of the providers a workload, a route or a namespace may use. */
 import { z } from "zod";
-import { endpointNames } from "../openai/endpoints.ts";
+import { subjectKinds, whenCharsMax } from "../config/quota.ts";
+import { limitSchema } from "./aiquota-limit.ts";
+import { notifySchema } from "./aiquota-notify.ts";
+import { overrideStatusSchema, resetStatusSchema, warningStatusSchema, warningsMax } from "./aiquota-status.ts";
+import { sameTargetCel, targetKey, targetRefSchema } from "./aiquota-target.ts";
 import { durationSchema } from "./duration.ts";
-import { intOrString } from "./int-or-string.ts";
-import { parseMoney } from "./money.ts";
-import { apiGroup, apiVersion, entryName, metadataSchema, modelName, objectName } from "./object.ts";
-import { type CrossFieldRule, matching, uniqueByName, uniqueScalars, withRules } from "./rules.ts";
-import { ancestorStatusSchema, usageStatusSchema } from "./status.ts";
-
-/** Fifteen digits: the largest round bound below 2^53. */
-const amountMax = 999_999_999_999_999;
-const amountPattern = "^([0-9]{1,15}|[0-9]{1,7}\\.[0-9]{1,9})$";
-
-const targetRefSchema = withRules(
-  z.strictObject({
-    group: z
-      .enum(["", apiGroup])
-      .describe(`\`${apiGroup}\` for AIRoute, the empty string for ServiceAccount and Namespace.`),
-    kind: z
-      .enum(["AIRoute", "ServiceAccount", "Namespace"])
-      .describe("What the quota applies to. Namespace: only the quota's own."),
-    name: objectName().describe("Name of the target, in the quota's namespace."),
-    sectionName: entryName().optional().describe("AIRoute only: one rule of the route. Absent: all of them."),
-  }),
-  [
-    {
-      cel: `self.kind == 'AIRoute' ? self.group == '${apiGroup}' : self.group == ''`,
-      message: `must be ${apiGroup} for AIRoute, and "" for ServiceAccount and Namespace`,
-      path: "group",
-      check: ({ kind, group }) => group === (kind === "AIRoute" ? apiGroup : ""),
-    },
-    {
-      cel: "self.kind == 'AIRoute' || !has(self.sectionName)",
-      message: "belongs to AIRoute only",
-      path: "sectionName",
-      check: ({ kind, sectionName }) => kind === "AIRoute" || sectionName === undefined,
-    },
-  ],
-);
-
-const windowSchema = withRules(
-  z.strictObject({
-    type: z
-      .enum(["Sliding", "Fixed", "Calendar"])
-      .describe(
-        "Sliding: in any span of `duration`. Fixed: spans aligned to the epoch. Calendar: days, weeks or months of a time zone.",
-      ),
-    duration: durationSchema({ min: "1s", max: "744h" }).optional().describe("Sliding and Fixed."),
-    period: z.enum(["Day", "Week", "Month"]).optional().describe("Calendar. Weeks begin on Monday."),
-    timeZone: matching(
-      z.string().min(1).max(64),
-      "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
-      "must be an IANA time zone such as Europe/Warsaw",
-    )
-      .optional()
-      .describe("Calendar. IANA name; absent: UTC."),
-  }),
-  [
-    {
-      cel: "self.type == 'Calendar' ? has(self.period) : has(self.duration)",
-      message: "Calendar needs period; Sliding and Fixed need duration",
-      check: ({ type, period, duration }) => (type === "Calendar" ? period : duration) !== undefined,
-    },
-    {
-      cel: "self.type == 'Calendar' ? !has(self.duration) : !has(self.period) && !has(self.timeZone)",
-      message: "period and timeZone belong to Calendar, duration to Sliding and Fixed",
-      check: ({ type, period, duration, timeZone }) =>
-        type === "Calendar" ? duration === undefined : period === undefined && timeZone === undefined,
-    },
-  ],
-);
-
-const limitShape = z.strictObject({
-  name: entryName().describe("Unique in the quota."),
-  resource: z
-    .enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"])
-    .describe("What is counted. Cost: by the price of the model. Concurrency: requests in flight."),
-  limit: intOrString({
-    min: 0,
-    max: amountMax,
-    pattern: amountPattern,
-    message: 'must be a whole number or a decimal string in quotes, such as 600 or "500.00"',
-    bounds: "0 to 999999999999999; Cost: below 9000000, at most 9 decimals",
-  }).describe("How much is admitted; 0: nothing. A whole number, or for Cost a decimal string."),
-  currency: z.enum(["USD"]).optional().describe("Cost only, and required there."),
-  window: windowSchema.optional().describe("Span that is counted. Required, but for Concurrency, which has none."),
-  burst: z
-    .int()
-    .min(0)
-    .max(amountMax)
-    .optional()
-    .describe("Added to the limit within one window. Sliding only, not for Cost. Absent: 0."),
-  models: uniqueScalars(z.array(modelName()).min(1).max(64))
-    .optional()
-    .describe("Models that are counted, as the application names them. Absent: all."),
-  endpoints: uniqueScalars(z.array(z.enum(endpointNames)).min(1).max(endpointNames.length))
-    .optional()
-    .describe("Endpoints that are counted; see endpoints.md. Absent: all."),
-});
-
-type Limit = z.output<typeof limitShape>;
-
-const limitRules: readonly CrossFieldRule<Limit>[] = [
-  {
-    cel: "(self.resource == 'Concurrency') != has(self.window)",
-    message: "is required, but for Concurrency, which has none",
-    path: "window",
-    check: ({ resource, window }) => (resource === "Concurrency") !== (window !== undefined),
-  },
-  {
-    cel: "(self.resource == 'Cost') == has(self.currency)",
-    message: "is required for Cost, and belongs to Cost only",
-    path: "currency",
-    check: ({ resource, currency }) => (resource === "Cost") === (currency !== undefined),
-  },
-  // contains() and double(), not matches(): CEL knows no length of an int-or-string, and the API server refuses rules whose cost it cannot bound.
-  {
-    cel: "self.resource == 'Cost' || type(self.limit) == int || !self.limit.contains('.')",
-    message: "must be a whole number; only Cost can have decimals",
-    path: "limit",
-    check: ({ resource, limit }) => resource === "Cost" || !String(limit).includes("."),
-  },
-  {
-    cel: "self.resource != 'Cost' || (type(self.limit) == int ? self.limit < 9000000 : double(self.limit) < 9000000.0)",
-    message: "must be below 9000000 for Cost",
-    path: "limit",
-    check: ({ resource, limit }) => resource !== "Cost" || parseMoney(String(limit)) !== undefined,
-  },
-  {
-    cel: "!has(self.burst) || self.burst == 0 || (self.resource != 'Cost' && has(self.window) && self.window.type == 'Sliding')",
-    message: "belongs to Sliding windows only, and not to Cost",
-    path: "burst",
-    check: ({ burst, resource, window }) => !burst || (resource !== "Cost" && window?.type === "Sliding"),
-  },
-];
+import { apiVersion, metadataSchema } from "./object.ts";
+import { uniqueByName, uniqueScalars, withRules } from "./rules.ts";
+import { ancestorStatusSchema, conditionsSchema, usageStatusSchema } from "./status.ts";
 
 const reservationSchema = z.strictObject({
   output: z
-    .enum(["Cap", "Requested"])
+    .enum(["Cap", "Requested", "P99"])
     .default("Cap")
     .describe(
-      "Cap: hold the capped output, and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum.",
+      "Cap: hold the capped output, and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum. P99: hold what 99 of 100 answers of the model stayed below; a limit can be passed by longer ones. See quotas.md.",
     ),
   lease: durationSchema({ min: "5s", max: "1h" })
     .default("60s")
@@ -151,15 +26,12 @@ const reservationSchema = z.strictObject({
     .describe("An answer that tells no usage: charge what was held, or what was seen to pass."),
 });
 
-const targetKey = ({ group, kind, name, sectionName = "" }: z.output<typeof targetRefSchema>) =>
-  `${group}/${kind}/${name}/${sectionName}`;
-
 /** Spec of an AIQuota, defaults filled in. */
 export const aiquotaSpecSchema = withRules(
   z.strictObject({
     targetRefs: withRules(z.array(targetRefSchema).min(1).max(16), [
       {
-        cel: "self.all(a, self.exists_one(b, a.kind == b.kind && a.name == b.name && (has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '')))",
+        cel: `self.all(a, self.exists_one(b, ${sameTargetCel}))`,
         message: "each target may stand here once",
         check: (refs) => new Set(refs.map(targetKey)).size === refs.length,
       },
@@ -169,15 +41,33 @@ export const aiquotaSpecSchema = withRules(
       .default("Enforce")
       .describe("Audit: what would be refused is counted, nothing is blocked."),
     failurePolicy: z
-      .enum(["Deny", "Allow"])
+      .enum(["Deny", "Allow", "LocalShare"])
       .default("Deny")
-      .describe("The quota store is away: Deny refuses, Allow serves unenforced."),
-    per: uniqueScalars(z.array(z.enum(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"])).max(5))
+      .describe(
+        "The quota store is away: Deny refuses, Allow serves unenforced, LocalShare serves each sidecar's last known share of what was left. Cost must Deny. See quotas.md.",
+      ),
+    when: z
+      .string()
+      .min(1)
+      .max(whenCharsMax)
+      .optional()
+      .describe(
+        "A condition in CEL over `identity` and `request`: only requests for which it is true are counted. Absent: all. See quotas.md.",
+      ),
+    per: uniqueScalars(z.array(z.enum(subjectKinds)).max(subjectKinds.length))
       .default([])
-      .describe("One counter for each value of these. Empty: one shared counter."),
-    limits: uniqueByName(z.array(withRules(limitShape, limitRules)).min(1).max(16)).describe(
-      "Every one of them must admit a request.",
-    ),
+      .describe(
+        "One counter for each value of these. Empty: one shared counter. User, Tenant, Group and ClientKey need a route that asks for them (`identity.require`); Group: each of the caller's groups, at most 16, must admit.",
+      ),
+    limits: uniqueByName(z.array(limitSchema).min(1).max(16)).describe("Every one of them must admit a request."),
+    notify: z
+      .array(notifySchema)
+      .min(1)
+      .max(4)
+      .optional()
+      .describe(
+        "Who is told, besides Events, when a threshold of `warnAt` is reached or a budget is spent. See quotas.md.",
+      ),
     reservation: reservationSchema.prefault({}).describe("How usage is held before a call and settled after it."),
   }),
   [
@@ -198,7 +88,19 @@ export const aiquotaStatusSchema = z.strictObject({
     .max(16)
     .optional()
     .describe("How the quota stands with each of its targets."),
+  conditions: conditionsSchema,
   usage: z.array(usageStatusSchema).max(320).optional().describe("The subjects that used most, for each limit."),
+  warnings: z
+    .array(warningStatusSchema)
+    .max(warningsMax)
+    .optional()
+    .describe("Thresholds that were reached and told of, while their window lasts."),
+  overrides: z
+    .array(overrideStatusSchema)
+    .max(16)
+    .optional()
+    .describe("Limits that are others for a while, and to what."),
+  resets: z.array(resetStatusSchema).max(32).optional().describe("Resets that are in force."),
 });
 
 /** An AIQuota as users write it, and as the API server hands it out. */
@@ -215,5 +117,3 @@ export const aiquotaSchema = z.strictObject({
 export type AIQuota = z.output<typeof aiquotaSchema>;
 /** Spec of an AIQuota, defaults filled in. */
 export type AIQuotaSpec = AIQuota["spec"];
-/** One limit of a quota, as users write it. */
-export type LimitSpec = AIQuotaSpec["limits"][number];

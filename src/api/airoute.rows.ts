@@ -237,6 +237,8 @@ export const airouteRows: readonly SchemaRow[] = [
   ),
   bad("models have unique names", { models: [{ name: "a" }, { name: "a" }] }, "models[1].name", "twice"),
   good("a model may have figures alone", { models: [{ name: "llama", outputTokensMax: 8192, imageTokensMax: 0 }] }),
+  good("a model may have a window", { models: [{ name: "llama", inputTokensMax: 131_072 }] }),
+  bad("a window is not empty", { "models.0.inputTokensMax": 0 }, "models[0].inputTokensMax", "at least 1"),
 
   good("audit may go to a file", {
     audit: { sink: "File", file: { path: "/var/log/sidegate/audit.jsonl" }, onFailure: "Allow" },

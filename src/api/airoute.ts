@@ -42,6 +42,14 @@ const modelSchema = z.strictObject({
     .max(1_000_000)
     .optional()
     .describe("Upper bound of the tokens of one image in the input. Absent: the built-in figure."),
+  inputTokensMax: z
+    .int()
+    .min(1)
+    .max(100_000_000)
+    .optional()
+    .describe(
+      "Most input tokens that the model takes: its context window. It bounds what a request only names, such as a file or an earlier response. Absent: the built-in figure, if there is one.",
+    ),
 });
 
 const auditSchema = withRules(

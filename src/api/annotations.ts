@@ -1,9 +1,9 @@
 /** Every label and annotation of ours, with who writes it and what it says. The reference page follows this table. */
 
-/** Where a key stands: on pods, on Secrets that users write, or on the Secrets that the operator publishes. */
+/** Where a key stands: on pods, on Secrets that users write, on the Secrets that the operator publishes, or on quotas. */
 export interface MarkRow {
   readonly key: string;
-  readonly on: "Pod" | "Secret" | "ConfigSecret" | "WebhookSecret";
+  readonly on: "Pod" | "Secret" | "ConfigSecret" | "WebhookSecret" | "AIQuota";
   readonly as: "label" | "annotation";
   readonly by: "user" | "injector" | "operator";
   readonly sentence: string;
@@ -37,6 +37,8 @@ export const marks = {
   switched: `${prefix}/ca-switched`,
   credential: `${prefix}/credential`,
   hosts: `${prefix}/hosts`,
+  reset: `${prefix}/reset`,
+  override: `${prefix}/override`,
 } as const;
 
 const row = (key: string, on: MarkRow["on"], as: MarkRow["as"], by: MarkRow["by"], sentence: string): MarkRow => ({
@@ -144,5 +146,19 @@ export const markTable: readonly MarkRow[] = [
     "annotation",
     "operator",
     "Counts up while the sidecar has not taken its newest config: the kubelet then looks again.",
+  ),
+  row(
+    marks.reset,
+    "AIQuota",
+    "annotation",
+    "user",
+    'Counters that began anew: a JSON list, at most 32, of {"at", "limit"?, "subject"?, "by", "reason"}; written by `sidegate quota reset`.',
+  ),
+  row(
+    marks.override,
+    "AIQuota",
+    "annotation",
+    "user",
+    'Limits that are others for a while: a JSON list, at most 32, of {"limit", "to", "until", "by", "reason"}; written by `sidegate quota override`.',
   ),
 ];

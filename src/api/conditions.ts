@@ -6,6 +6,9 @@ export const conditionTypes = {
   ResolvedRefs: "All that it refers to was found and may be used.",
   Programmed: "Every live sidecar runs it.",
   CredentialsAccepted: "No provider refuses a credential; stands from the first refusal on.",
+  WithinLimits: "No subject has reached a threshold or the end of a budget; of an AIQuota, in `status.conditions`.",
+  Notified:
+    "What the quota's `notify` names is told of thresholds; of an AIQuota that has `notify`, in `status.conditions`.",
 } as const;
 /** A type of condition. */
 export type ConditionType = keyof typeof conditionTypes;
@@ -54,6 +57,17 @@ export const conditionReasons = {
     CredentialsAccepted: "No live sidecar has a credential that was refused when it was asked last.",
     CredentialRefused:
       "A provider answered 401 to a credential, which is used no more but for one try a minute; the message names it and the fix.",
+  },
+  WithinLimits: {
+    WithinLimits: "Nobody is at a threshold.",
+    ThresholdReached: "A subject has used as much as a threshold of `warnAt` names; the message says of what.",
+    Exhausted: "A limit is spent: its requests are refused until the window ends, it is reset or raised.",
+  },
+  Notified: {
+    Notified: "Nothing stands against it.",
+    HostNotAllowed: "The host of the URL is not in notifications.hosts of the chart, so nothing is sent there.",
+    URLNotUsable: "The Secret with the URL is missing, not permitted, or holds no https URL; the message says which.",
+    DeliveryFailed: "The last notification did not arrive after all tries.",
   },
 } as const;
 /** A reason of any type. */

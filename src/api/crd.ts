@@ -96,6 +96,13 @@ export const aiquotaKind: Kind = {
     { name: "Mode", type: "string", jsonPath: ".spec.mode", description: "Enforce or Audit." },
     { name: "Target", type: "string", jsonPath: ".spec.targetRefs[0].name", description: "The first target." },
     {
+      name: "Selector",
+      type: "string",
+      jsonPath: ".spec.targetRefs[0].selector",
+      description: "The namespaces that the first target means, where it names none.",
+      priority: 1,
+    },
+    {
       name: "Limit",
       type: "string",
       jsonPath: ".status.usage[0].limit",

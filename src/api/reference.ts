@@ -28,7 +28,7 @@ export const kindPage = (kind: Kind): string => {
 /** Every condition and reason. */
 export const conditionsPage = (): string =>
   page("Conditions", [
-    "What stands in `status.parents[].conditions` of an AIRoute and in `status.ancestors[].conditions` of an AIQuota.",
+    "What stands in `status.parents[].conditions` of an AIRoute, and in `status.ancestors[].conditions` and `status.conditions` of an AIQuota.",
     ...Object.entries(conditionTypes).flatMap(([type, sentence]) => [
       `## ${type}`,
       sentence,

@@ -64,7 +64,7 @@ export const uniqueByName = <Schema extends z.ZodType<readonly { name: string }[
     .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"] });
 
 /** A list of scalars, each at most once; the API server holds it as a set. */
-export const uniqueScalars = <Schema extends z.ZodType<readonly string[]>>(schema: Schema): Schema =>
+export const uniqueScalars = <Schema extends z.ZodType<readonly (string | number)[]>>(schema: Schema): Schema =>
   schema
     .check((context) => {
       context.value.forEach((value, index) => {

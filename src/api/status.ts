@@ -1,5 +1,6 @@
 /** Pieces of the status of both kinds, as Gateway API shapes them. */
 import { z } from "zod";
+import { namespaceSelectorSchema } from "./aiquota-target.ts";
 
 const conditionSchema = z.strictObject({
   type: z
@@ -8,7 +9,7 @@ const conditionSchema = z.strictObject({
     .regex(
       /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$/,
     )
-    .describe("Accepted, ResolvedRefs, Programmed or CredentialsAccepted."),
+    .describe("Accepted, ResolvedRefs, Programmed, CredentialsAccepted, WithinLimits or Notified."),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
   reason: z
     .string()
@@ -26,7 +27,8 @@ const conditionSchema = z.strictObject({
     .describe("Generation of the resource that was judged."),
 });
 
-const conditionsSchema = z
+/** Conditions, a map by type. */
+export const conditionsSchema = z
   .array(conditionSchema)
   .max(8)
   .optional()
@@ -58,7 +60,8 @@ export const ancestorStatusSchema = z.strictObject({
     .strictObject({
       group: z.string().max(253).describe("Group of the target."),
       kind: z.string().max(63).describe("Kind of the target."),
-      name: z.string().max(253).describe("Name of the target."),
+      name: z.string().max(253).optional().describe("Name of the target."),
+      selector: namespaceSelectorSchema.optional().describe("Namespaces that the target means."),
       sectionName: z.string().max(253).optional().describe("Rule of the route."),
     })
     .describe("The target."),

@@ -4,16 +4,20 @@
  */
 import type { AIQuota } from "../api/aiquota.ts";
 import type { AIRoute } from "../api/airoute.ts";
+import { quotaAdjustments } from "../api/quota-adjustments.ts";
 import type { SecretResource } from "../api/secret.ts";
-import { contractVersion, type QuotaConfig, type RouteConfig, type SidecarConfig } from "../config/contract.ts";
+import { contractVersion, type RouteConfig, type SidecarConfig } from "../config/contract.ts";
 import type { PodIdentityConfig } from "../config/pod-identity.ts";
+import type { QuotaConfig } from "../config/quota.ts";
+import { type ClusterScope, clusterQuotasOf, isBeyond, isClusterQuota } from "./cluster-quota.ts";
 import { idleLimits } from "./idle-limits.ts";
 import { conditionOf, type Finding, type QuotaOutcome, type RouteOutcome } from "./outcome.ts";
-import { compileQuota, quotaScope } from "./quota.ts";
+import { compileQuota, type QuotaFault, quotaScope } from "./quota.ts";
+import { adjustmentNotes } from "./quota-budget.ts";
 import { compileRoute } from "./route.ts";
 
 /** What a config is made from. */
-export interface CompileInput {
+export interface CompileInput extends ClusterScope {
   /** The workload that the config is for. */
   readonly namespace: string;
   readonly serviceAccount: string;
@@ -42,7 +46,7 @@ export interface CompileResult {
   readonly config: SidecarConfig;
   /** Routes that name the service account, the chosen one first. */
   readonly routes: readonly RouteOutcome[];
-  /** Quotas of the namespace. */
+  /** Quotas of the namespace, and those over namespaces that mean it. */
   readonly quotas: readonly QuotaOutcome[];
   /** All that the conditions were made from, with the field at fault. */
   readonly findings: readonly Finding[];
@@ -97,10 +101,14 @@ const ageMs = ({ metadata }: AIRoute): number => {
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const quotasOf = ({ namespace, quotas }: CompileInput): readonly AIQuota[] =>
-  quotas
-    .filter(({ metadata }) => metadata.namespace === namespace)
-    .sort((a, b) => compareText(a.metadata.name, b.metadata.name));
+const quotasOf = (input: CompileInput): readonly AIQuota[] => {
+  const { namespace, quotas, operatorNamespace } = input;
+  const own = quotas.filter(
+    (quota) => quota.metadata.namespace === namespace && !isClusterQuota(quota, operatorNamespace),
+  );
+  const byName = (a: AIQuota, b: AIQuota): number => compareText(a.metadata.name, b.metadata.name);
+  return [...own.sort(byName), ...clusterQuotasOf(namespace, input).toSorted(byName)];
+};
 
 /** There are routes, or the one that was picked, and they name other service accounts only: this workload may not, whereas without any route nobody may yet. */
 const isNotParent = ({ namespace, serviceAccount, routePick, routes }: CompileInput): boolean => {
@@ -133,22 +141,29 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
     ({ name, message }) => `AIQuota ${name} cannot be read, so it cannot be enforced: ${message}`,
   );
   for (const quota of quotasOf(input)) {
+    const isCluster = isClusterQuota(quota, input.operatorNamespace);
+    const findingOf = (fault: QuotaFault): Finding => ({
+      ...about("AIQuota", quota),
+      ...fault,
+      type: "Accepted",
+      isPending: false,
+    });
+    // Of a quota over namespaces it is not plain whose route is meant.
+    const routeFindingOf = (fault: QuotaFault): Finding =>
+      findingOf(isCluster ? { ...fault, message: `in namespace ${input.namespace}: ${fault.message}` } : fault);
     findings.push(
       ...targetFindings(quota, input),
-      ...idleLimits(quota, input.routes).filter(({ isPending }) => !isPending),
+      ...adjustmentNotes(quotaAdjustments(quota)).map(findingOf),
+      ...idleLimits(quota, isCluster ? [] : input.routes).filter(({ isPending }) => !isPending),
     );
-    const scope = route && quotaScope(quota, { ...input, route: route.name });
+    const scope = route && quotaScope(quota, { ...input, isCluster, route: route.name });
     if (!route || !scope) continue;
     const compiled = compileQuota(quota, route, scope.rules);
-    findings.push(
-      ...compiled.faults.map(
-        (fault): Finding => ({ ...about("AIQuota", quota), ...fault, type: "Accepted", isPending: false }),
-      ),
-    );
-    if (compiled.faults.length === 0) quotas.push(compiled.quota);
+    findings.push(...[...compiled.faults, ...compiled.notes].map(routeFindingOf));
+    if (compiled.faults.length === 0) quotas.push({ ...compiled.quota, ...(isCluster && { scope: "Cluster" }) });
     else if (quota.spec.mode === "Enforce") {
       blocks.push(
-        `AIQuota ${quota.metadata.name} cannot be enforced: ${compiled.faults.map(({ message }) => message).join("; ")}`,
+        `AIQuota ${isCluster ? `${quota.metadata.namespace}/` : ""}${quota.metadata.name} cannot be enforced: ${compiled.faults.map(({ message }) => message).join("; ")}`,
       );
     }
   }
@@ -179,16 +194,26 @@ const notEnforceable = (route: AIRoute, message: string): Finding => ({
   isPending: true,
 });
 
-/** Targets that do not exist. Whether a service account exists is not known here: it may come with its pod. */
-const targetFindings = (quota: AIQuota, { namespace, routes }: CompileInput): readonly Finding[] =>
-  quota.spec.targetRefs.flatMap(({ kind, name, sectionName }, index): Finding[] => {
+/** Targets that do not exist, as far as the workload's namespace tells. Whether a service account exists is not known here: it may come with its pod. */
+const targetFindings = (quota: AIQuota, { namespace, operatorNamespace, routes }: CompileInput): readonly Finding[] =>
+  quota.spec.targetRefs.flatMap((target, index): Finding[] => {
+    const { kind, name, sectionName } = target;
+    const own = quota.metadata.namespace;
     const path = ["spec", "targetRefs", index];
     const base = { ...about("AIQuota", quota), type: "Accepted" } as const;
-    if (kind === "Namespace" && name !== namespace) {
-      const message = `a quota can target only its own namespace, ${namespace}, not ${name}`;
-      return [{ ...base, path: [...path, "name"], reason: "Invalid", message, isPending: false }];
+    if (isBeyond(target, own) && own !== operatorNamespace) {
+      const message = `a quota can target only its own namespace, ${own}, not ${name ?? "others"}; quotas over namespaces stand in the namespace of an operator that watches all of them`;
+      return [
+        {
+          ...base,
+          path: [...path, name === undefined ? "selector" : "name"],
+          reason: "Invalid",
+          message,
+          isPending: false,
+        },
+      ];
     }
-    if (kind !== "AIRoute") return [];
+    if (kind !== "AIRoute" || own !== namespace) return [];
     const route = routes.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
     if (!route) {
       const message = `AIRoute ${name} does not exist in namespace ${namespace}`;

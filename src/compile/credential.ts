@@ -150,7 +150,7 @@ const entraTokenUrl = (authority = entraAuthority, tenant: string): string =>
   `${authority.endsWith("/") ? authority.slice(0, -1) : authority}/${tenant}/oauth2/v2.0/token`;
 
 /** `host` is as URL.host has it: with the port where that is not the scheme's own. */
-const hostAllowed = (host: string, list: string): boolean =>
+export const hostAllowed = (host: string, list: string): boolean =>
   list
     .split(",")
     .map((entry) => entry.trim().toLowerCase())

@@ -1,5 +1,6 @@
 /** Limits of a quota that limit nothing: what the schema cannot say, because it takes the endpoint registry or the routes. */
-import type { AIQuota, LimitSpec } from "../api/aiquota.ts";
+import type { AIQuota } from "../api/aiquota.ts";
+import type { LimitSpec } from "../api/aiquota-limit.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import { type EndpointName, endpoints, inferenceEndpoints } from "../openai/endpoints.ts";
 import type { Finding } from "./outcome.ts";

@@ -41,8 +41,10 @@ const describe = (name: string, spec: AIRouteSpec["models"][number] | undefined)
         outputPerMTok: nanoDollars(spec.pricing.outputPerMTok),
       }
     : known.pricing;
+  const inputTokensMax = spec?.inputTokensMax ?? known.inputTokensMax;
   return {
     ...(pricing && { pricing }),
+    ...(inputTokensMax !== undefined && { inputTokensMax }),
     outputTokensMax: spec?.outputTokensMax ?? known.outputTokensMax,
     imageTokensMax: spec?.imageTokensMax ?? known.imageTokensMax,
   };

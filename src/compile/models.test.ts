@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { sidecarConfigSchema } from "../config/contract.ts";
-import { builtinModels } from "./models.ts";
+import { builtinModels, pricesAsOf } from "./models.ts";
 
 test("every row fits the contract", () => {
   const models = sidecarConfigSchema.shape.route.unwrap().shape.models;
@@ -36,4 +37,13 @@ test.each([
 test.each(["whisper-1", "gpt-image-1", "gpt-5.5"])("%s has no flat price for a token, so it has none here", (name) => {
   expect(builtinModels.get(name)).toBeDefined();
   expect(builtinModels.get(name)?.pricing).toBeUndefined();
+});
+
+test("the documentation says as of when the prices are", () => {
+  expect(readFileSync("docs/quotas.md", "utf8")).toContain(`OpenAI's list as of ${pricesAsOf} `);
+});
+
+test("a window holds at least what a choice can have", () => {
+  for (const [name, { inputTokensMax, outputTokensMax }] of builtinModels)
+    expect({ name, fits: (inputTokensMax ?? outputTokensMax) >= outputTokensMax }).toEqual({ name, fits: true });
 });

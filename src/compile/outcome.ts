@@ -54,6 +54,8 @@ const positiveReason = {
   ResolvedRefs: "ResolvedRefs",
   Programmed: "Programmed",
   CredentialsAccepted: "CredentialsAccepted",
+  WithinLimits: "WithinLimits",
+  Notified: "Notified",
 } as const;
 
 const positiveMessage = (type: ConditionType): string => {

@@ -1,9 +1,15 @@
 /** From an AIQuota to what one route's sidecar enforces, or the reason why nobody can. */
-import type { AIQuota, LimitSpec } from "../api/aiquota.ts";
+import type { AIQuota } from "../api/aiquota.ts";
+import type { LimitSpec } from "../api/aiquota-limit.ts";
 import { durationMs } from "../api/duration.ts";
 import { nanoDollars } from "../api/money.ts";
-import type { LimitConfig, QuotaConfig, RouteConfig } from "../config/contract.ts";
+import { type QuotaAdjustments, quotaAdjustments } from "../api/quota-adjustments.ts";
+import type { RouteConfig } from "../config/contract.ts";
+import type { LimitConfig, QuotaConfig } from "../config/quota.ts";
 import { type EndpointName, endpoints } from "../openai/endpoints.ts";
+import { type ClusterScope, meansNamespace } from "./cluster-quota.ts";
+import { adjustedLimit, downgradeOf } from "./quota-budget.ts";
+import { callerFaults } from "./quota-caller.ts";
 
 /** The time zone of a calendar window that names none. */
 const timeZoneDefault = "UTC";
@@ -18,26 +24,40 @@ export interface QuotaFault {
 /** Whether any target of the quota is this route or this service account; and if only some of its rules, which. */
 export const quotaScope = (
   quota: AIQuota,
-  subject: { readonly namespace: string; readonly serviceAccount: string; readonly route: string },
+  subject: Pick<ClusterScope, "namespaceLabels"> & {
+    readonly namespace: string;
+    readonly serviceAccount: string;
+    readonly route: string;
+    /** The quota counts over namespaces. */
+    readonly isCluster: boolean;
+  },
 ): { readonly rules?: readonly string[] } | undefined => {
-  if (quota.metadata.namespace !== subject.namespace) return undefined;
-  const targets = quota.spec.targetRefs.filter(({ kind, name }) => {
-    if (kind === "AIRoute") return name === subject.route;
-    return name === (kind === "ServiceAccount" ? subject.serviceAccount : subject.namespace);
+  const isOwn = quota.metadata.namespace === subject.namespace;
+  if (!isOwn && !subject.isCluster) return undefined;
+  const targets = quota.spec.targetRefs.filter((target) => {
+    const { kind, name, selector } = target;
+    if (kind === "Namespace")
+      return (
+        (subject.isCluster || selector === undefined) &&
+        meansNamespace(target, subject.namespace, subject.namespaceLabels)
+      );
+    return isOwn && name === (kind === "AIRoute" ? subject.route : subject.serviceAccount);
   });
   if (targets.length === 0) return undefined;
   const rules = targets.flatMap(({ sectionName }) => sectionName ?? []);
   return rules.length === targets.length ? { rules: [...new Set(rules)].sort() } : {};
 };
 
-/** Compiles a quota that applies; faults are what keeps it from being enforced on this route. */
+/** Compiles a quota that applies; faults are what keeps it from being enforced on this route, notes what else is not done on it. */
 export const compileQuota = (
   quota: AIQuota,
   route: RouteConfig,
   rules?: readonly string[],
-): { readonly quota: QuotaConfig; readonly faults: readonly QuotaFault[] } => {
+): { readonly quota: QuotaConfig; readonly faults: readonly QuotaFault[]; readonly notes: readonly QuotaFault[] } => {
+  const adjustments = quotaAdjustments(quota);
+  const downgrades = quota.spec.limits.map((limit, index) => downgradeOf(limit, { index, quota, route }));
   const { namespace, name } = quota.metadata;
-  const { mode, failurePolicy, per, reservation } = quota.spec;
+  const { mode, failurePolicy, per, when, reservation } = quota.spec;
   const { output, onUnknownUsage } = reservation;
   return {
     quota: {
@@ -47,17 +67,22 @@ export const compileQuota = (
       failurePolicy,
       ...(rules && { rules: [...rules] }),
       per,
-      limits: quota.spec.limits.map(compileLimit),
+      ...(when !== undefined && { when }),
+      limits: quota.spec.limits.map((limit, index) => compileLimit(limit, adjustments, downgrades[index]?.downgradeTo)),
       reservation: { output, leaseMs: durationMs(reservation.lease), onUnknownUsage },
     },
-    faults: quota.spec.limits.flatMap((limit, index) => [
-      ...timeZoneFaults(limit, ["spec", "limits", index]),
-      ...priceFaults(limit, unpricedModels(limit, route, rules), ["spec", "limits", index]),
-    ]),
+    faults: [
+      ...callerFaults(quota.spec, route),
+      ...quota.spec.limits.flatMap((limit, index) => [
+        ...timeZoneFaults(limit, ["spec", "limits", index]),
+        ...priceFaults(limit, unpricedModels(limit, route, rules), ["spec", "limits", index]),
+      ]),
+    ],
+    notes: downgrades.flatMap(({ notes }) => notes),
   };
 };
 
-const compileLimit = (limit: LimitSpec): LimitConfig => ({
+const compileLimit = (limit: LimitSpec, adjustments: QuotaAdjustments, downgradeTo?: string): LimitConfig => ({
   name: limit.name,
   resource: limit.resource,
   limit: limit.resource === "Cost" ? nanoDollars(limit.limit) : Number(limit.limit),
@@ -65,6 +90,8 @@ const compileLimit = (limit: LimitSpec): LimitConfig => ({
   ...(limit.window && { window: compileWindow(limit.window) }),
   ...(limit.models && { models: limit.models }),
   ...(limit.endpoints && { endpoints: limit.endpoints }),
+  ...adjustedLimit(limit, adjustments),
+  ...(downgradeTo !== undefined && { downgradeTo }),
 });
 
 const compileWindow = ({

@@ -1,14 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type EndpointName, endpointNames } from "../openai/endpoints.ts";
 import { decodeConfig, encodeConfigAs } from "./codec.ts";
-import {
-  contractVersion,
-  type QuotaConfig,
-  type RouteConfig,
-  type RuleConfig,
-  type SidecarConfig,
-} from "./contract.ts";
+import { contractVersion, type RouteConfig, type RuleConfig, type SidecarConfig } from "./contract.ts";
 import type { CredentialConfig } from "./credential.ts";
+import type { QuotaConfig } from "./quota.ts";
 
 const identity: CredentialConfig = {
   type: "WorkloadIdentity",

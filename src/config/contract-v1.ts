@@ -3,12 +3,9 @@
  * sidecars of pods that were injected by the release before, for as long as they live: they verify no token.
  */
 import * as z from "zod";
-import { type EndpointName, endpointNames } from "../openai/endpoints.ts";
+import type { EndpointName } from "../openai/endpoints.ts";
 import {
   backendSchema,
-  limitSchema,
-  type QuotaConfig,
-  quotaSchema,
   type RuleConfig,
   routeSchema,
   ruleSchema,
@@ -16,33 +13,23 @@ import {
   sidecarConfigSchema,
 } from "./contract.ts";
 import { type CredentialConfig, type SecretCredentialConfig, secretCredentialSchema } from "./credential.ts";
+import { deletions, endpointV1, isV1, within } from "./endpoints-v1.ts";
+import { quotaSchemaV1, quotasToVersion1 } from "./quota-v1.ts";
 
 const credentialSchemaV1 = secretCredentialSchema.omit({ weight: true });
 const backendSchemaV1 = backendSchema.omit({ credentials: true }).extend({ credential: credentialSchemaV1.optional() });
 
-/** Endpoints that version 1 has within another: there the other name deletes as well. */
-const within = {
-  FilesDelete: "Files",
-  VectorStoresDelete: "VectorStores",
-  ChatCompletionsStateDelete: "ChatCompletionsState",
-} as const satisfies Partial<Record<EndpointName, EndpointName>>;
-const deletions = Object.keys(within) as (keyof typeof within)[]; // an object of ours
-type EndpointV1 = Exclude<EndpointName, keyof typeof within>;
-const isV1 = (name: EndpointName): name is EndpointV1 => !Object.hasOwn(within, name);
-
-const endpointV1 = z.enum(endpointNames.filter(isV1));
 const matchSchemaV1 = ruleSchema.shape.matches.element.extend({ endpoints: z.array(endpointV1).min(1) });
 const ruleSchemaV1 = ruleSchema.omit({ allow: true }).extend({ matches: z.array(matchSchemaV1) });
-const limitSchemaV1 = limitSchema.extend({ endpoints: z.array(endpointV1).optional() });
 
 /** A config of version 1. */
 export const sidecarConfigSchemaV1 = sidecarConfigSchema.omit({ podIdentity: true, isNotParent: true }).extend({
   contractVersion: z.literal(1),
+  quotas: z.array(quotaSchemaV1),
   route: routeSchema
     .omit({ caller: true, listener: true })
     .extend({ backends: z.array(backendSchemaV1), rules: z.array(ruleSchemaV1) })
     .optional(),
-  quotas: z.array(quotaSchema.extend({ limits: z.array(limitSchemaV1).min(1) })),
 });
 
 type SidecarConfigV1 = z.infer<typeof sidecarConfigSchemaV1>;
@@ -63,14 +50,19 @@ export const fromVersion1 = (config: SidecarConfigV1): SidecarConfig => {
  * and a backend that has no key is left out, as they exchange no tokens: a rule that has no other refuses its calls;
  * a pod that is no parent of the route it picked has no route there, either. They can ask nobody who calls, nor tell clients apart: a
  * route that wants this is no route for them, and a rule that is not for everybody refuses its calls. They listen on loopback alone.
+ * What they cannot count closes the route, too.
  */
 export const toVersion1 = (config: SidecarConfig): SidecarConfigV1 => {
-  const { route, podIdentity: _, isNotParent: __, ...others } = config;
-  const rest = { ...others, quotas: others.quotas.flatMap(quotaV1), contractVersion: 1 } as const;
+  const { route, quotas: all, podIdentity: _, isNotParent: __, ...others } = config;
+  const counted = quotasToVersion1(all);
+  const quotas = "refusal" in counted ? [] : counted.quotas;
+  const rest = { ...others, quotas, contractVersion: 1 } as const;
+  const closed = (noRouteReason: string) => ({ ...rest, quotas: [], noRouteReason });
   if (!route) return rest;
   const { caller, listener, ...plainRoute } = route;
-  if (caller) return { ...rest, quotas: [], noRouteReason: callerUnknown };
-  if (listener && listener.userAgents.length > 0) return { ...rest, quotas: [], noRouteReason: clientUnknown };
+  if (caller) return closed(callerUnknown);
+  if (listener && listener.userAgents.length > 0) return closed(clientUnknown);
+  if ("refusal" in counted) return closed(counted.refusal);
   const backends = route.backends.flatMap(({ credentials, ...backend }) => {
     if (credentials.length === 0) return [backend];
     const [first] = credentials.filter(isKey).toSorted((a, b) => b.weight - a.weight);
@@ -85,7 +77,10 @@ export const toVersion1 = (config: SidecarConfig): SidecarConfigV1 => {
     matches: rule.matches.flatMap((match) => matchV1(match, separated)),
     backendRefs: allow ? [] : rule.backendRefs.filter((ref) => left.has(ref.name)),
   }));
-  return { ...rest, route: { ...plainRoute, backends, rules } };
+  const models = Object.fromEntries(
+    Object.entries(plainRoute.models).map(([name, { inputTokensMax: ___, ...model }]) => [name, model]),
+  );
+  return { ...rest, route: { ...plainRoute, models, backends, rules } };
 };
 
 const callerUnknown = "it wants callers to prove who they are, which this sidecar cannot ask for; restart the pod";
@@ -106,16 +101,6 @@ const matchV1 = ({ models, endpoints }: RuleConfig["matches"][number], separated
       (name) => !separated.has(name) || deletions.some((each) => within[each] === name && endpoints.includes(each)),
     );
   return known.length > 0 ? [{ models, endpoints: known }] : [];
-};
-
-/** A limit on deletions alone is none there: nobody tells them from other calls. */
-const quotaV1 = (quota: QuotaConfig) => {
-  const limits = quota.limits.flatMap(({ endpoints, ...limit }) => {
-    if (!endpoints) return [limit];
-    const known = endpoints.filter(isV1);
-    return known.length > 0 ? [{ ...limit, endpoints: known }] : [];
-  });
-  return limits.length > 0 ? [{ ...quota, limits }] : [];
 };
 
 /** What those sidecars can send: a key that may be chosen. */

@@ -10,6 +10,7 @@ import { allowSchema, callerSchema } from "./caller.ts";
 import { credentialSchema } from "./credential.ts";
 import { listenerSchema } from "./listener.ts";
 import { podIdentitySchema } from "./pod-identity.ts";
+import { quotaSchema } from "./quota.ts";
 
 /** Version of the contract. A sidecar reads this one and the one before; the operator writes every version that live pods need. */
 export const contractVersion = 2;
@@ -106,55 +107,8 @@ export const modelSchema = z.strictObject({
   outputTokensMax: count,
   /** Upper bound of the tokens that one image part can cost. */
   imageTokensMax: count,
-});
-
-/** One limit of a quota. */
-export const limitSchema = z.strictObject({
-  name,
-  resource: z.enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"]),
-  /** In units of the resource; nano-dollars for Cost. */
-  limit: count,
-  /** Added to the limit within one window; Sliding only. */
-  burst: count,
-  /** Absent for Concurrency. */
-  window: z
-    .strictObject({
-      type: z.enum(["Sliding", "Fixed", "Calendar"]),
-      /** Sliding and Fixed. */
-      durationMs: z
-        .int()
-        .min(1000)
-        .max(31 * 86_400_000)
-        .optional(),
-      /** Calendar. */
-      period: z.enum(["Day", "Week", "Month"]).optional(),
-      timeZone: z.string().max(64).optional(),
-    })
-    .optional(),
-  /** Absent: every model, every endpoint. */
-  models: z.array(z.string().max(256)).optional(),
-  endpoints: z.array(z.enum(endpointNames)).optional(),
-});
-
-/** A quota that applies to this workload. */
-export const quotaSchema = z.strictObject({
-  namespace: name,
-  name,
-  mode: z.enum(["Enforce", "Audit"]),
-  /** Store away: Deny refuses, Allow serves unenforced. */
-  failurePolicy: z.enum(["Deny", "Allow"]),
-  /** Rules of the route it counts; absent: all. */
-  rules: z.array(name).optional(),
-  /** What the subject is made of; empty: one shared counter. */
-  per: z.array(z.enum(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"])),
-  limits: z.array(limitSchema).min(1),
-  reservation: z.strictObject({
-    /** Cap: hold the capped output and ask the provider for no more. Requested: hold what the client asked for, else the model's maximum. */
-    output: z.enum(["Cap", "Requested"]),
-    leaseMs: z.int().min(5_000).max(3_600_000),
-    /** An answer without usage: charge what was held, or what was seen to pass. */
-    onUnknownUsage: z.enum(["ChargeReserved", "ChargeObserved"]),
-  }),
+  /** Most input tokens of one turn: the context window. Absent: unknown, so that what only it bounds cannot be held. */
+  inputTokensMax: count.optional(),
 });
 
 /** The route of a workload, with all that it refers to. */
@@ -208,7 +162,3 @@ export type RuleConfig = z.infer<typeof ruleSchema>;
 export type BackendConfig = z.infer<typeof backendSchema>;
 /** Figures of a model, decoded. */
 export type ModelConfig = z.infer<typeof modelSchema>;
-/** A quota, decoded. */
-export type QuotaConfig = z.infer<typeof quotaSchema>;
-/** A limit, decoded. */
-export type LimitConfig = z.infer<typeof limitSchema>;

@@ -40,6 +40,8 @@ export const sidecarContainer = (pod: Pod, settings: InjectionSettings, options:
     fromField("SIDEGATE_SERVICE_ACCOUNT", "spec.serviceAccountName"),
     fromField("SIDEGATE_POD", "metadata.name"),
     fromField("SIDEGATE_POD_UID", "metadata.uid"),
+    // Empty where the pod has no such label.
+    fromField("SIDEGATE_APP", "metadata.labels['app.kubernetes.io/name']"),
     { name: "SIDEGATE_TOKEN_FILE", value: podTokenFile(settings) },
     // In the order of the files: by it the sidecar finds the token for an audience.
     { name: "SIDEGATE_TOKEN_AUDIENCES", value: JSON.stringify(settings.tokenAudiences) },

@@ -99,6 +99,7 @@ export const resources = {
     "SelfSubjectAccessReview",
     false,
   ),
+  selfSubjectReviews: resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", false),
 } as const;
 
 /** Which object. `namespace` absent for what is not namespaced. */

@@ -69,6 +69,8 @@ export interface Endpoint {
   readonly answer: "json" | "binary";
   /** usage: tokens stand in the answer. request: counted as a request only. */
   readonly metered: "usage" | "request";
+  /** What it starts costs after the call, and no answer says how much. tokens: of models. fees: storage and the like. Absent: nothing. */
+  readonly later?: "tokens" | "fees";
   /** Where dated Azure versions keep it: below the deployment, or at the resource. */
   readonly azure: "deployment" | "resource";
   /** What its answer depends on besides the body: only `body` may be cached. */
@@ -207,31 +209,31 @@ export const endpoints: readonly Endpoint[] = [
   write("Uploads", "/uploads/{id}/parts", "add_upload_part", "raw"),
   write("Uploads", "/uploads/{id}/complete", "complete_upload"),
   write("Uploads", "/uploads/{id}/cancel", "cancel_upload"),
-  write("Batches", "/batches", "create_batch"),
+  { ...write("Batches", "/batches", "create_batch"), later: "tokens" },
   read("Batches", "/batches", "list_batches"),
   read("Batches", "/batches/{id}", "get_batch"),
   write("Batches", "/batches/{id}/cancel", "cancel_batch"),
-  { ...write("FineTuning", "/fine_tuning/jobs", "create_fine_tuning_job"), model: "none" },
+  { ...write("FineTuning", "/fine_tuning/jobs", "create_fine_tuning_job"), later: "tokens" },
   read("FineTuning", "/fine_tuning/jobs", "list_fine_tuning_jobs"),
   read("FineTuning", "/fine_tuning/jobs/{id}", "get_fine_tuning_job"),
   write("FineTuning", "/fine_tuning/jobs/{id}/cancel", "cancel_fine_tuning_job"),
   write("FineTuning", "/fine_tuning/jobs/{id}/pause", "pause_fine_tuning_job"),
-  write("FineTuning", "/fine_tuning/jobs/{id}/resume", "resume_fine_tuning_job"),
+  { ...write("FineTuning", "/fine_tuning/jobs/{id}/resume", "resume_fine_tuning_job"), later: "tokens" },
   { ...read("FineTuning", "/fine_tuning/jobs/{id}/events", "list_fine_tuning_events") },
   read("FineTuning", "/fine_tuning/jobs/{id}/checkpoints", "list_fine_tuning_checkpoints"),
-  write("VectorStores", "/vector_stores", "create_vector_store"),
+  { ...write("VectorStores", "/vector_stores", "create_vector_store"), later: "fees" },
   read("VectorStores", "/vector_stores", "list_vector_stores"),
   read("VectorStores", "/vector_stores/{id}", "get_vector_store"),
   write("VectorStores", "/vector_stores/{id}", "update_vector_store"),
   remove("VectorStoresDelete", "/vector_stores/{id}", "delete_vector_store"),
-  write("VectorStores", "/vector_stores/{id}/search", "search_vector_store"),
-  write("VectorStores", "/vector_stores/{id}/files", "attach_vector_store_file"),
+  { ...write("VectorStores", "/vector_stores/{id}/search", "search_vector_store"), later: "fees" },
+  { ...write("VectorStores", "/vector_stores/{id}/files", "attach_vector_store_file"), later: "fees" },
   read("VectorStores", "/vector_stores/{id}/files", "list_vector_store_files"),
   read("VectorStores", "/vector_stores/{id}/files/{id}", "get_vector_store_file"),
   write("VectorStores", "/vector_stores/{id}/files/{id}", "update_vector_store_file"),
   remove("VectorStoresDelete", "/vector_stores/{id}/files/{id}", "detach_vector_store_file"),
   read("VectorStores", "/vector_stores/{id}/files/{id}/content", "get_vector_store_file_content"),
-  write("VectorStores", "/vector_stores/{id}/file_batches", "create_vector_store_batch"),
+  { ...write("VectorStores", "/vector_stores/{id}/file_batches", "create_vector_store_batch"), later: "fees" },
   read("VectorStores", "/vector_stores/{id}/file_batches/{id}", "get_vector_store_batch"),
   write("VectorStores", "/vector_stores/{id}/file_batches/{id}/cancel", "cancel_vector_store_batch"),
   read("VectorStores", "/vector_stores/{id}/file_batches/{id}/files", "list_vector_store_batch_files"),

@@ -1,6 +1,6 @@
 /** The operator's metrics: one table of names, closed label sets, and the registry that Prometheus reads. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { LimitFigure } from "./reconcile/figures.ts";
+import type { LimitFigure, ThresholdFigure } from "./reconcile/figures.ts";
 
 /** Name, type, labels and sentence of each metric; the reference page follows this table. */
 export const operatorMetricTable = [
@@ -40,6 +40,18 @@ export const operatorMetricTable = [
     "Used and held over the whole, of the subject that has used most; 1 is spent.",
   ],
   [
+    "sidegate_operator_quota_threshold_subjects",
+    "gauge",
+    ["namespace", "quota", "limit", "threshold"],
+    "Subjects that have reached a threshold of `warnAt`, in percent; 100: spent. Of the twenty that have used most.",
+  ],
+  [
+    "sidegate_operator_notifications_total",
+    "counter",
+    ["type", "result"],
+    "Notifications of quotas that were delivered (sent), or given up after all tries (failed).",
+  ],
+  [
     "sidegate_operator_token_keys_age_seconds",
     "gauge",
     [],
@@ -66,6 +78,7 @@ export interface OperatorGauges {
   readonly isStoreUp: () => boolean;
   readonly pods: () => { readonly live: number; readonly programmed: number; readonly outdated: number };
   readonly limits: () => readonly LimitFigure[];
+  readonly thresholds: () => readonly ThresholdFigure[];
   readonly routes: () => number;
   /** undefined: the cluster's token keys were never read. */
   readonly issuerSeconds: () => number | undefined;
@@ -118,6 +131,10 @@ export class OperatorMetrics {
     this.#counters.get("sidegate_operator_api_requests_total")?.inc({ verb, resource, status });
   }
 
+  notified(type: string, result: "sent" | "failed"): void {
+    this.#counters.get("sidegate_operator_notifications_total")?.inc({ type, result });
+  }
+
   /** The page for Prometheus. */
   async page(): Promise<{ readonly type: string; readonly text: string }> {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
@@ -149,6 +166,11 @@ const collectorOf = (name: MetricName, gauges: OperatorGauges): ((gauge: Gauge) 
     case "sidegate_operator_quota_used_ratio":
       return (gauge) => {
         for (const { namespace, quota, limit, ratio } of gauges.limits()) gauge.set({ namespace, quota, limit }, ratio);
+      };
+    case "sidegate_operator_quota_threshold_subjects":
+      return (gauge) => {
+        for (const { namespace, quota, limit, threshold, subjects } of gauges.thresholds())
+          gauge.set({ namespace, quota, limit, threshold: String(threshold) }, subjects);
       };
     case "sidegate_operator_token_keys_age_seconds":
       return (gauge) => {

@@ -12,6 +12,7 @@ import { type Admission, startAdmission } from "./admission.ts";
 import { Caches } from "./cluster/caches.ts";
 import { isOutdated } from "./cluster/projections.ts";
 import { Triggers } from "./cluster/triggers.ts";
+import { staleWatches } from "./cluster/watch-ages.ts";
 import { IssuerKeys } from "./identity/issuer-keys.ts";
 import type { SidecarRedis } from "./keyring/keyring.ts";
 import { NamespaceSecrets } from "./keyring/namespace-secrets.ts";
@@ -19,6 +20,7 @@ import { countedApi, fencedApi } from "./leading/guarded-api.ts";
 import { LeaderDuties } from "./leading/leader-duties.ts";
 import { ownedApi } from "./leading/owned-api.ts";
 import { OperatorMetrics } from "./metrics.ts";
+import { openTeller } from "./notify/open.ts";
 import type { SharedState } from "./ports.ts";
 import { Figures } from "./reconcile/figures.ts";
 import { quotaItem, routeItem } from "./reconcile/keys.ts";
@@ -39,8 +41,6 @@ const workersMax = 8;
 const resyncMs = 600_000;
 /** How often the keyring is looked at, ms. */
 const keyringMs = 60_000;
-/** Seconds without a word from the API server after which readiness says so; watches renew themselves every 45 s. */
-const watchAgeSecondsMax = 120;
 
 /** What an operator is started with. */
 export interface OperatorOptions {
@@ -91,6 +91,7 @@ export class Operator {
       isStoreUp: () => this.#health.fault === undefined,
       pods: () => this.#podCounts(),
       limits: () => this.#figures.limits(),
+      thresholds: () => this.#figures.thresholds(),
       routes: () => this.caches.routeEntries().length,
       issuerSeconds: () => this.#issuer.ageSeconds,
     });
@@ -115,6 +116,7 @@ export class Operator {
     this.caches = new Caches({
       api: counted,
       namespaces: settings.watchNamespaces,
+      operatorNamespace: settings.namespace,
       clock,
       log,
       listener: this.#triggers,
@@ -228,7 +230,7 @@ export class Operator {
       podIdentity: () => this.#issuer.identity,
       touched: ({ namespace }, routes, quotas) => {
         for (const name of routes) this.#queue.add(routeItem(namespace, name));
-        for (const name of quotas) this.#queue.add(quotaItem(namespace, name));
+        for (const quota of quotas) this.#queue.add(quotaItem(quota.namespace, quota.name));
       },
     });
     const routes = new RouteReconciler({
@@ -236,8 +238,14 @@ export class Operator {
       storeFault: () => this.#health.fault,
       settings: settings.injection,
     });
-    const quotas = new QuotaReconciler({ caches, outcomes, state, writer, figures, nowMs });
-    const namespaces = new NamespaceReconciler({ caches, state, log });
+    const quotas = new QuotaReconciler({
+      ...{ caches, outcomes, state, writer, figures, nowMs },
+      teller: openTeller({
+        ...{ caches, figures, nowMs, log, events: this.#events, hosts: settings.notifications.hosts },
+        ...{ leader: this.leader, metrics: this.metrics, queue: this.#queue },
+      }),
+    });
+    const namespaces = new NamespaceReconciler({ caches, state, clock, log });
     const reconcile = reconcileFrame({
       reconcilers: {
         workload: ({ workload }) => workloads.reconcile(workload),
@@ -261,7 +269,7 @@ export class Operator {
       { name: "draining", fault: () => (this.#isDraining ? "this replica is on its way out" : undefined) },
       { name: "informers", fault: () => (this.caches.isSynced ? undefined : "the first lists are not whole yet") },
       { name: "webhook-certificate", fault: () => (this.#admission ? this.#admission.unready() : "not started") },
-      { name: "watches", isAdvisory: true, fault: () => this.#staleWatches() },
+      { name: "watches", isAdvisory: true, fault: () => staleWatches(this.#watchAges()) },
       { name: "token-keys", isAdvisory: true, fault: () => this.#issuer.fault },
       { name: "redis", isAdvisory: true, fault: () => this.#health.fault },
       {
@@ -270,13 +278,6 @@ export class Operator {
         fault: () => (this.leader.leader === undefined ? "nobody leads" : undefined),
       },
     ];
-  }
-
-  #staleWatches(): string | undefined {
-    const stale = [...this.#watchAges()].filter(([, seconds]) => seconds > watchAgeSecondsMax);
-    return stale.length === 0
-      ? undefined
-      : `no word from the API server about ${stale.map(([name]) => name).join(", ")}`;
   }
 
   #watchAges(): ReadonlyMap<string, number> {

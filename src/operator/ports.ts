@@ -2,6 +2,8 @@
 import type { AIQuota } from "../api/aiquota.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import type { SecretResource } from "../api/secret.ts";
+import type { ClusterScope } from "../compile/cluster-quota.ts";
+import type { QuotaName } from "../redis/acl.ts";
 import type { RefusedCredential } from "../redis/heartbeat.ts";
 
 /** What one sidecar last said of itself. */
@@ -46,10 +48,13 @@ export class StateUnavailable extends Error {
 export interface SharedState {
   /** Heartbeats of these pods that are not stale (30 s); a pod that is silent has no entry. */
   heartbeats(namespace: string, pods: readonly string[]): Promise<ReadonlyMap<string, Heartbeat>>;
-  /** The 20 subjects of a quota that have used most. */
-  usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[]>;
-  /** Makes or mends the ACL user of a namespace; idempotent. Nothing to do where users are given. */
-  ensureUser(namespace: string): Promise<void>;
+  /** The 20 subjects of a quota that have used most. `over`: namespaces whose holds count, of a quota over namespaces; absent: its own alone. */
+  usage(namespace: string, quota: AIQuota, over?: readonly string[]): Promise<readonly UsageRow[]>;
+  /**
+   * Makes or mends the ACL user of a namespace; idempotent. Nothing to do where users are given. `clusterQuotas`: those over namespaces
+   * that count for it, whose counters it may reach besides its own keys; absent: none.
+   */
+  ensureUser(namespace: string, clusterQuotas?: readonly QuotaName[]): Promise<void>;
   /** Removes the user of a namespace that has no workload left. */
   removeUser(namespace: string): Promise<void>;
   /** Why Redis cannot be used as quota store; undefined: it can. Looks at the policy of eviction and the rights, too. */
@@ -75,4 +80,6 @@ export interface ResourceView {
   quotas(namespace: string): readonly AIQuota[];
   /** Those with the credential label, decoded. */
   secrets(namespace: string): readonly SecretResource[];
+  /** What `compile` is to know beyond a namespace, for one of its workloads; absent: nothing. */
+  clusterScope?(namespace: string): ClusterScope;
 }

@@ -51,6 +51,20 @@ export const operatorFileSchema = z.strictObject({
       rotationDays: z.int().min(1).max(3650).default(30),
     })
     .prefault({}),
+  notifications: z
+    .strictObject({
+      /** Hosts that quotas may have notifications posted to, as `host`, `host:port` or `*.example.com`; empty: none. */
+      hosts: z
+        .array(
+          z
+            .string()
+            .max(261)
+            .regex(/^(\*\.)?[A-Za-z0-9.[\]:-]+$/),
+        )
+        .max(64)
+        .default([]),
+    })
+    .prefault({}),
   adminPort: port.default(8080),
   logLevel: z.enum(logLevels).default("info"),
 });

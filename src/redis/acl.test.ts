@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { aclCommands, aclSetUser, isAclUser, operatorAclRule } from "./acl.ts";
+import { aclCommands, aclSetUser, clusterKeyPatterns, isAclUser, operatorAclRule } from "./acl.ts";
 
 const stores = join(import.meta.dirname, "../sidecar/stores/redis");
 /** What the client sends when it connects, and on a Cluster to find its nodes; HELLO needs no right. */
@@ -27,6 +27,25 @@ test("a user is made whole in one command that holds no password", () => {
   expect(words).toContain("~sg:{team}:*");
   expect(words.indexOf("-@all")).toBeLessThan(words.indexOf("+evalsha"));
   expect(words.join(" ")).not.toMatch(/first|second|nopass|allkeys|\+@/);
+});
+
+test("of quotas over namespaces a user reaches the counters of those that count for it, and its own holds", () => {
+  const quotas = [
+    { namespace: "ops", name: "b" },
+    { namespace: "ops", name: "a" },
+    { namespace: "ops", name: "a" },
+  ];
+  expect(clusterKeyPatterns("team", quotas)).toEqual([
+    "sg:{_cluster}:*:ops/a/*",
+    "sg:{_cluster}:*:ops/b/*",
+    "sg:{_cluster}:concurrency:=share/*/ops/a/*",
+    "sg:{_cluster}:concurrency:=share/*/ops/b/*",
+    "sg:{_cluster}:hold:team:*",
+    "sg:{_cluster}:holds:team",
+  ]);
+  expect(clusterKeyPatterns("team", [])).toEqual([]);
+  expect(aclSetUser("team", ["x"], quotas)).toEqual(aclSetUser("team", ["x"], quotas.toReversed()));
+  expect(aclSetUser("team", ["x"], [])).toEqual(aclSetUser("team", ["x"]));
 });
 
 test("only names of ours are users of ours", () => {

@@ -1,6 +1,6 @@
 /** The ACL user that the sidecars of a namespace log in as: what it may do, and how it is made. */
 import { createHash } from "node:crypto";
-import { prefixOf } from "./keys.ts";
+import { clusterHoldKey, clusterHoldsKey, clusterNamespace, prefixOf } from "./keys.ts";
 
 /** Name of the namespace's user. */
 export const aclUserOf = (namespace: string): string => `sg-${namespace}`;
@@ -47,11 +47,35 @@ export const aclCommands: readonly string[] = [
 /** Largest number of passwords of one user. */
 export const aclPasswordsMax = 16;
 
+/** A quota over namespaces, by its own namespace (the operator's) and its name. */
+export interface QuotaName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/**
+ * Keys of quotas over namespaces that a namespace's user reaches: the counters of those that count for it, and its own holds. No key of
+ * a hold has a slash, so the first pattern means counters alone; a limit's window may change without another rule.
+ */
+export const clusterKeyPatterns = (namespace: string, quotas: readonly QuotaName[]): readonly string[] => {
+  if (quotas.length === 0) return [];
+  const prefix = prefixOf(clusterNamespace);
+  const counters = quotas.flatMap((quota) => [
+    `${prefix}*:${quota.namespace}/${quota.name}/*`,
+    `${prefix}concurrency:=share/*/${quota.namespace}/${quota.name}/*`, // who holds how much of it for when Redis is away
+  ]);
+  return [...new Set(counters)].sort().concat(clusterHoldKey(namespace, "*"), clusterHoldsKey(namespace));
+};
+
 /**
  * Arguments of ACL SETUSER that make the user exactly this, whatever it was: Redis puts them in force as one. Passwords go as
  * SHA-256, so that the command's text discloses none; every one of them is valid, which is how a rotation interrupts nobody.
  */
-export const aclSetUser = (namespace: string, passwords: readonly string[]): string[] => [
+export const aclSetUser = (
+  namespace: string,
+  passwords: readonly string[],
+  clusterQuotas: readonly QuotaName[] = [],
+): string[] => [
   "setuser",
   aclUserOf(namespace),
   "reset",
@@ -59,6 +83,7 @@ export const aclSetUser = (namespace: string, passwords: readonly string[]): str
   ...passwords.slice(0, aclPasswordsMax).map((password) => `#${createHash("sha256").update(password).digest("hex")}`),
   "resetchannels",
   `~${prefixOf(namespace)}*`,
+  ...clusterKeyPatterns(namespace, clusterQuotas).map((pattern) => `~${pattern}`),
   "-@all",
   ...aclCommands.map((command) => `+${command}`),
 ];

@@ -127,6 +127,8 @@ const openCluster = (settings: ClientSettings): Client => {
       redisOptions: sharedOptions(settings),
       enableOfflineQueue: false,
       maxRedirections: redirectionsMax,
+      // A command that was under way when its connection broke may have run: sent again unasked, its last fault would hide that.
+      retryDelayOnFailover: 0,
       slotsRefreshTimeout: connectTimeoutMs,
       clusterRetryStrategy: (times) => retryDelay(times, random),
     },

@@ -19,6 +19,7 @@ export class FollowingClient implements Client {
   readonly #settings: FollowingSettings;
   #client: Client;
   #place: RedisPlace;
+  #isCluster: boolean;
   /** A place that is to replace the one in use, and the connection to it until that stands. */
   #nextPlace: RedisPlace | undefined;
   #successor: Client | undefined;
@@ -29,6 +30,7 @@ export class FollowingClient implements Client {
   constructor(settings: FollowingSettings) {
     this.#settings = settings;
     this.#place = settings.place;
+    this.#isCluster = isClusterAt(settings.place);
     this.#client = this.#open(settings.place);
   }
 
@@ -47,6 +49,10 @@ export class FollowingClient implements Client {
     else this.#succeed();
   }
 
+  /** Whether the place in use is a Cluster. */
+  get isCluster(): boolean {
+    return this.#isCluster;
+  }
   isReady(): boolean {
     return this.#client.isReady();
   }
@@ -94,6 +100,7 @@ export class FollowingClient implements Client {
     const former = this.#client;
     this.#client = client;
     this.#place = this.#nextPlace ?? this.#place;
+    this.#isCluster = isClusterAt(this.#place);
     this.#nextPlace = undefined;
     this.#successor = undefined;
     setTimeout(() => former.close(), farewellMs).unref();
@@ -106,3 +113,5 @@ export class FollowingClient implements Client {
     this.#settings.lost(reason);
   }
 }
+
+const isClusterAt = ({ url }: RedisPlace): boolean => parseRedisUrl(url).topology === "Cluster";

@@ -3,6 +3,9 @@ import type { WindowSpec } from "../base/window.ts";
 import {
   beatKey,
   cacheKey,
+  clusterHoldKey,
+  clusterHoldsKey,
+  clusterNamespace,
   counterKey,
   counterKeysPattern,
   counterName,
@@ -28,7 +31,15 @@ test.each(windows)("the key of a $type counter tells what it is for, and is swep
   expect(isSwept(key)).toBe(true);
 });
 
+test.each(windows)("the key of a $type counter over namespaces tells so, and is swept", (window) => {
+  const key = counterKey(clusterNamespace, counterName(parts), window);
+  expect(partsOfCounterKey(key)).toEqual({ ...parts, scope: "Cluster" });
+  expect(isSwept(key)).toBe(true);
+});
+
 test.each([
+  clusterHoldKey("team", "h-1"),
+  clusterHoldsKey("team"),
   holdKey("team", "h-1"),
   holdsKey("team"),
   cacheKey("team", "k1.abc"),

@@ -18,12 +18,32 @@ import type { WindowSpec } from "../base/window.ts";
  * | sg:{NAMESPACE}:holds                    | zset   | hold key → end of the lease (ms)                       | when empty                       |
  * | sg:{NAMESPACE}:cache:KEY                | string | one sealed answer                                      | with its TTL                     |
  * | sg:{NAMESPACE}:beat:POD                 | string | what the pod's sidecar runs, as JSON (heartbeat.ts)    | 30 s after the last one          |
+ * | sg:{NAMESPACE}:mark:INSTANCE           | string | a number that one sidecar process counts up while it    | 1 h after it was counted up      |
+ * |                                         |        | charges: an older one tells of lost writes             |                                  |
  *
- * COUNTER is `NAMESPACE/QUOTA/LIMIT/SUBJECT`. Reserved for quotas of the whole cluster: `sg:{_cluster}:` with the same kinds.
+ * COUNTER is `NAMESPACE/QUOTA/LIMIT/SUBJECT`; after a reset `NAMESPACE/QUOTA/LIMIT=WHEN/SUBJECT`, in ms and base 36 (epoch.ts).
+ * A Concurrency counter `=share/WINDOW/DURATION/COUNTER` is no quota's: which sidecar has which part of COUNTER while Redis is away,
+ * in parts in a million.
+ *
+ * Quotas over namespaces count in `sg:{_cluster}:KIND:...:COUNTER`, with the same kinds; NAMESPACE in COUNTER is the quota's. On one server
+ * a hold of the namespace charges them, too. On a Cluster they lie in another slot, and what is held of them has records of its own:
+ *
+ * | sg:{_cluster}:hold:NAMESPACE:ID         | string | as the record of a hold                                | with the lease                   |
+ * | sg:{_cluster}:holds:NAMESPACE           | zset   | hold key → end of the lease (ms)                       | when empty                       |
  */
 
 /** Prefix of all keys of a namespace. */
 export const prefixOf = (namespace: string): string => `sg:{${namespace}}:`;
+
+/** Stands for the namespace in the keys of quotas over namespaces; no namespace has this name. */
+export const clusterNamespace = "_cluster";
+
+/** Record of what one hold of a namespace holds of quotas over namespaces, on a Cluster. A namespace's user reaches no other's. */
+export const clusterHoldKey = (namespace: string, holdId: string): string =>
+  `sg:{${clusterNamespace}}:hold:${namespace}:${holdId}`;
+
+/** Index of those of a namespace that are live. */
+export const clusterHoldsKey = (namespace: string): string => `sg:{${clusterNamespace}}:holds:${namespace}`;
 
 /** Record of one hold. */
 export const holdKey = (namespace: string, holdId: string): string => `sg:{${namespace}}:hold:${holdId}`;
@@ -37,6 +57,9 @@ export const cacheKey = (namespace: string, key: string): string => `sg:{${names
 /** Heartbeat of one pod's sidecar. */
 export const beatKey = (namespace: string, pod: string): string => `sg:{${namespace}}:beat:${pod}`;
 
+/** Mark of one sidecar process. */
+export const markKey = (namespace: string, instance: string): string => `sg:{${namespace}}:mark:${instance}`;
+
 /** Name of the one counter of a quota that counts by nothing. */
 export const sharedSubject = "all";
 
@@ -47,11 +70,17 @@ export interface CounterParts {
   readonly limit: string;
   /** As `sa=team/bot:model=gpt-4o`; `all` for the one shared counter. */
   readonly subject: string;
+  /** When it was reset last, ms since the epoch; absent: never. */
+  readonly epochMs?: number | undefined;
+  /** Cluster: it counts over namespaces. */
+  readonly scope?: "Cluster";
 }
 
 /** Name of a counter without prefix. Only the subject may hold a slash. */
-export const counterName = ({ namespace, quota, limit, subject }: CounterParts): string =>
-  `${namespace}/${quota}/${limit}/${subject}`;
+export const counterName = ({ namespace, quota, limit, subject, epochMs }: CounterParts): string =>
+  epochMs === undefined
+    ? `${namespace}/${quota}/${limit}/${subject}`
+    : `${namespace}/${quota}/${limit}=${epochMs.toString(36)}/${subject}`;
 
 /** One counter. A changed duration is another counter: its slots have another length. */
 export const counterKey = (namespace: string, counter: string, window: WindowSpec): string => {
@@ -71,11 +100,21 @@ export const counterKey = (namespace: string, counter: string, window: WindowSpe
 export const counterKeysPattern = "sg:{*}:[sfc]?[ilnx]*";
 
 const counterKeyForm =
-  /^sg:\{([a-z0-9_-]+)\}:(?:sliding:\d+|fixed:\d+|calendar|concurrency):([^/]+)\/([^/]+)\/([^/]+)\/(.+)$/;
+  /^sg:\{([a-z0-9_-]+)\}:(?:sliding:\d+|fixed:\d+|calendar|concurrency):([^/=]+)\/([^/]+)\/([^/=]+)(?:=([0-9a-z]{1,9}))?\/(.+)$/;
 
 /** What the key of a counter is for; undefined for any other key. */
 export const partsOfCounterKey = (key: string): CounterParts | undefined => {
-  const [, tag, namespace, quota, limit, subject] = counterKeyForm.exec(key) ?? [];
-  if (tag === undefined || tag !== namespace || !quota || !limit || !subject) return undefined;
-  return { namespace, quota, limit, subject };
+  const [, tag, namespace, quota, limit, epoch, subject] = counterKeyForm.exec(key) ?? [];
+  const isCluster = tag === clusterNamespace;
+  if (tag === undefined || (tag !== namespace && !isCluster)) return undefined;
+  if (!namespace || !quota || !limit || !subject) return undefined;
+  const epochMs = epoch === undefined ? undefined : Number.parseInt(epoch, 36);
+  return {
+    namespace,
+    quota,
+    limit,
+    subject,
+    ...(epochMs !== undefined && { epochMs }),
+    ...(isCluster && { scope: "Cluster" }),
+  };
 };

@@ -106,7 +106,9 @@ test.each([
   {
     name: "another namespace is a fault",
     target: '{group: "", kind: Namespace, name: other}',
-    faults: ["2.yaml:6:42: spec.targetRefs[0].name: a quota can target only its own namespace, default, not other"],
+    faults: [
+      "2.yaml:6:42: spec.targetRefs[0].name: a quota can target only its own namespace, default, not other; quotas over namespaces stand in the namespace of an operator that watches all of them",
+    ],
     notes: [],
   },
 ])("for a quota's target, $name", ({ target, faults, notes }) => {

@@ -1,7 +1,10 @@
 /** Judges files as the cluster would: what stands in them, and what `compile` makes of it. */
+import type { AIQuota } from "../api/aiquota.ts";
+import type { ClusterScope } from "../compile/cluster-quota.ts";
 import { compile } from "../compile/compile.ts";
 import type { Finding } from "../compile/outcome.ts";
 import type { SourceFile } from "./document.ts";
+import { oldPrices } from "./price-age.ts";
 import { type Fault, type ReadResources, readResources } from "./read.ts";
 
 /** What was found in the files. */
@@ -24,6 +27,12 @@ export const validateFiles = (files: readonly SourceFile[], nowMs?: number): Val
     const fault = read.faultAt(finding, finding.path, finding.message);
     if (fault) (finding.isPending ? notes : faults).push(fault);
   }
+  const old = nowMs === undefined ? [] : oldPrices(read.quotas, read.routes, nowMs);
+  for (const { quota, path, message } of old) {
+    const { namespace, name } = quota.metadata;
+    const note = read.faultAt({ kind: "AIQuota", namespace, name }, path, message);
+    if (note) notes.push(note);
+  }
   const order = new Map(files.map(({ path }, index) => [path, index]));
   const byPlace = (a: Fault, b: Fault) =>
     (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.line - b.line || a.column - b.column;
@@ -45,9 +54,19 @@ const findingsOf = ({ routes, quotas, secrets }: ReadResources, nowMs: number | 
   // A quota is judged even where no route stands beside it.
   const alone = quotas.map(({ metadata }) => ({ namespace: metadata.namespace, serviceAccount: "default" }));
   return [...workloads, ...alone].flatMap(
-    (workload) => compile({ ...workload, routes, quotas, secrets, nowMs, keys: [unusedKey] }).findings,
+    (workload) =>
+      compile({ ...workload, ...clusterScopeOf(quotas), routes, quotas, secrets, nowMs, keys: [unusedKey] }).findings,
   );
 };
+
+/** The operator's namespace, as the chart's documentation has it: quotas in files of that namespace may target others. */
+export const operatorNamespaceDefault = "sidegate-system";
+
+/** Files know no labels of namespaces: every selector means every namespace. */
+export const clusterScopeOf = (quotas: readonly AIQuota[]): ClusterScope => ({
+  operatorNamespace: operatorNamespaceDefault,
+  clusterQuotas: quotas,
+});
 
 const distinct = (findings: readonly Finding[]): readonly Finding[] => [
   ...new Map(

@@ -4,6 +4,7 @@ import type { Gateway } from "./gateway.ts";
 import type { Listeners } from "./listener/listeners.ts";
 import type { LeaseKeeper } from "./quota/leases.ts";
 import type { Settler } from "./quota/settler.ts";
+import type { LocalShares } from "./quota/share/local-shares.ts";
 import type { HttpServer } from "./server.ts";
 import type { Sinks } from "./sinks/sinks.ts";
 import type { Pools } from "./upstream/pools.ts";
@@ -22,6 +23,7 @@ export interface Drainable {
   readonly gateway: Gateway;
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
+  readonly shares: LocalShares;
   readonly sinks: Sinks;
   readonly pools: Pools;
   readonly endHeartbeat: () => Promise<void>;
@@ -66,8 +68,9 @@ async function endRunning(gateway: Gateway): Promise<void> {
   await untilIdle(gateway, farewellMs);
 }
 
-async function settleAll({ settler, leases }: Drainable): Promise<void> {
+async function settleAll({ settler, leases, shares }: Drainable): Promise<void> {
   settler.stop();
   leases.stop();
+  await shares.close();
   await settler.retry();
 }

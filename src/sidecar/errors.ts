@@ -4,37 +4,7 @@
  * The docs table (docs/reference/errors.md) is generated from it.
  */
 
-export interface ErrorRow {
-  readonly status: number;
-  readonly type: string;
-  readonly param: string | null;
-  /** Becomes `x-should-retry`; 429 and 503 that may be retried also carry `retry-after(-ms)`. */
-  readonly retry: boolean;
-  /** What the sentence is made of: the words that the thrower passes in. */
-  readonly text: (...words: string[]) => string;
-}
-
-const bad = (param: string | null, text: ErrorRow["text"], status = 400): ErrorRow => ({
-  status,
-  type: "invalid_request_error",
-  param,
-  retry: false,
-  text,
-});
-const upstream = (status: number, retry: boolean, text: ErrorRow["text"]): ErrorRow => ({
-  status,
-  type: "upstream_error",
-  param: null,
-  retry,
-  text,
-});
-const ours = (status: number, retry: boolean, text: ErrorRow["text"]): ErrorRow => ({
-  status,
-  type: "sidegate_error",
-  param: null,
-  retry,
-  text,
-});
+import { bad, type ErrorRow, ours, upstream } from "./error-row.ts";
 
 /** The rows by code, by the stage that throws them. The code is what clients find in `error.code`. */
 export const errorCatalogue = {
@@ -183,9 +153,27 @@ export const errorCatalogue = {
     retry: false,
     text: (why) => `Budget spent: ${why}`,
   },
+  too_many_groups: bad(
+    null,
+    (quota, n, max) =>
+      `Quota ${quota} counts by group, and the caller is in ${n} groups: at most ${max} can be counted. Have the issuer name fewer groups, or count by Tenant or User.`,
+    403,
+  ),
+  too_many_limits: bad(
+    null,
+    (n, max) =>
+      `This request meets ${n} limits, each group of the caller's counted: at most ${max} can be counted at once. Fewer quotas, limits or groups are the remedy.`,
+    403,
+  ),
   price_unknown: bad(
     "model",
     (model) => `Model '${model}' has no price, and a Cost limit applies: set spec.models[].pricing of the AIRoute.`,
+    403,
+  ),
+  usage_unbounded: bad(
+    null,
+    (what, limit, remedy) =>
+      `Nobody can say beforehand what this request may use, because of ${what}, and ${limit} counts that: ${remedy}.`,
     403,
   ),
   quota_store_unavailable: ours(503, true, () => "Quotas cannot be checked now: the quota store is not reachable."),

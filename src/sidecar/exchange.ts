@@ -14,11 +14,15 @@ export interface Identity {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly pod?: string;
+  /** The pod's label `app.kubernetes.io/name`, which whoever makes the pod chooses. */
+  readonly app?: string;
   /** Who sent the request, where the route wants that proven (`identity.require`). Absent: the workload, whoever of it. */
   readonly user?: string;
   readonly tenant?: string;
   readonly roles?: readonly string[];
   readonly groups?: readonly string[];
+  /** Id of the API key that was sent. */
+  readonly clientKey?: string;
 }
 
 /** A request body as it came: bytes with what was found in them, or a stream that nobody has read. */
@@ -60,8 +64,12 @@ export interface CallFacts {
   sent: boolean;
   firstByteMs?: number;
   upstreamStatus?: number;
-  /** The quota store was away and every quota that applied allows that. */
+  /** The quota store was away, and a quota that applied was not enforced, as it allows that. */
   isUnenforced: boolean;
+  /** The quota store was away, and this sidecar's share decided. */
+  isLocalShare: boolean;
+  /** The model that was asked for, where a limit of it was exceeded and another one serves. */
+  downgradedFrom?: string;
 }
 
 /** client: it closed the connection. stalled: it stopped reading. drain: the sidecar's grace period is over. */
@@ -124,10 +132,16 @@ export interface Estimate {
   /** The cap of one choice. */
   readonly outputCap: number;
   readonly choices: number;
-  /** The client (or the rule) named the cap: it must not be lowered. */
+  /** The client (or the rule) named the cap, or the endpoint takes none: it must not be lowered. */
   readonly capAsked: boolean;
   /** The rule wants the cap sent along, because the client named none. */
   readonly capWanted: boolean;
+  /** Output that no cap keeps down and that is held besides: rejected tokens of a prediction. Absent: 0. */
+  readonly outputExtra?: number;
+  /** What of the request makes that `inputTokens` is no bound. Absent: it is one. */
+  readonly unbounded?: string;
+  /** What of the request costs otherwise than its model's price says. Absent: nothing. */
+  readonly unpriced?: string;
 }
 /** After admit: everything that applies is held, and the cache did not answer. */
 export interface Admitted extends Shaped {
@@ -158,11 +172,13 @@ export class Exchange implements Received {
     attempts: 0,
     sent: false,
     isUnenforced: false,
+    isLocalShare: false,
     backend: undefined,
     backendType: undefined,
     upstreamModel: undefined,
     firstByteMs: undefined,
     upstreamStatus: undefined,
+    downgradedFrom: undefined,
   };
   readonly answerHeaders: [string, string][] = [];
   ending: Ending | undefined = undefined;

@@ -9,8 +9,18 @@ export const metricCatalogue = {
   sidegate_refusals_total: "Answers of the sidecar's own by error code.",
   sidegate_requests_in_flight: "Requests that have not ended.",
   sidegate_upstream_attempts_total: "Calls to backends by result: answered, or the error code.",
-  sidegate_quota_decisions_total: "Refused: a limit had no room. would_refuse: the same in mode Audit.",
-  sidegate_quota_unenforced_total: "Requests that met an unreachable quota store, by what failurePolicy did.",
+  sidegate_quota_decisions_total:
+    "Refused: a limit had no room. downgraded: the same, but another model served. would_refuse: the same in mode Audit. not_counted: mode Audit, but the request met too many limits.",
+  sidegate_quota_condition_errors_total:
+    "Conditions of quotas that could not be told; the quota then counted the request.",
+  sidegate_quota_charges_told_again:
+    "Charges that this sidecar told Redis again since its start, because Redis had lost its last writes.",
+  sidegate_quota_unenforced_total:
+    "Requests that met an unreachable quota store, by what failurePolicy did: denied, allowed, local_admitted, local_refused.",
+  sidegate_quota_ledger_entries:
+    "Charges and running requests that were admitted by local share and are not in the quota store yet.",
+  sidegate_quota_ledger_dropped_total:
+    "Charges of local shares that were dropped: their window had ended when the quota store came back.",
   sidegate_quota_settlements_pending: "Settlements that wait for the quota store.",
   sidegate_cache_lookups_total: "Exact cache look-ups by result.",
   sidegate_audit_failures_total: "Audit records that could not be written.",

@@ -4,7 +4,7 @@
  */
 import { Gauge, Registry } from "prom-client";
 import { CounterSeries, HistogramSeries } from "../base/series.ts";
-import type { QuotaConfig } from "../config/contract.ts";
+import type { QuotaConfig } from "../config/quota.ts";
 import type { IssuerView } from "./caller/issuer-keys.ts";
 import type { CallerReason } from "./caller/reasons.ts";
 import type { Ending, Exchange } from "./exchange.ts";
@@ -33,6 +33,9 @@ const statusClasses = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /** What the admin port needs of the registry. */
 export type MetricsRegistry = Pick<Registry, "contentType" | "metrics">;
 
+/** What became of a claim: downgraded: the request went to another model. */
+type QuotaDecision = "refused" | "would_refuse" | "not_counted" | "downgraded";
+
 /** The metrics of one sidecar, in a registry of its own, so that several sidecars can share a process. `defaults`: Node's own, too. */
 export class SidecarMetrics {
   readonly registry = new Registry();
@@ -51,7 +54,9 @@ export class SidecarMetrics {
   readonly #refusals = this.#counter("sidegate_refusals_total", "code");
   readonly #attempts = this.#counter("sidegate_upstream_attempts_total", "backend", "result");
   readonly #decisions = this.#counter("sidegate_quota_decisions_total", "quota", "limit", "decision");
+  readonly #conditions = this.#counter("sidegate_quota_condition_errors_total", "quota");
   readonly #unenforced = this.#counter("sidegate_quota_unenforced_total", "decision");
+  readonly #ledgerDropped = this.#counter("sidegate_quota_ledger_dropped_total");
   readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
   readonly #audit = this.#counter("sidegate_audit_failures_total");
   readonly #connections = this.#counter("sidegate_listener_refusals_total", "reason");
@@ -69,6 +74,8 @@ export class SidecarMetrics {
   constructor(sources: {
     storeUp: () => boolean;
     settlementsPending: () => number;
+    chargesTold?: (() => number) | undefined;
+    ledgerEntries?: () => number;
     defaults: boolean;
     /** How the pod's identity stands; undefined: it need not be proven. */
     identity?: () => "verified" | "held" | "refused" | undefined;
@@ -86,6 +93,8 @@ export class SidecarMetrics {
     this.#gauge("sidegate_identity_held", () => identity() && (identity() === "held" ? 1 : 0));
     this.#gauge("sidegate_requests_in_flight", () => this.#running);
     this.#gauge("sidegate_quota_settlements_pending", sources.settlementsPending);
+    this.#gauge("sidegate_quota_charges_told_again", () => sources.chargesTold?.());
+    this.#gauge("sidegate_quota_ledger_entries", () => sources.ledgerEntries?.());
     this.#gauge("sidegate_store_up", () => (sources.storeUp() ? 1 : 0));
     this.#configInfo = new Gauge({
       name: "sidegate_config_info",
@@ -213,11 +222,17 @@ export class SidecarMetrics {
   upstreamAttempt(backend: string, result: string): void {
     this.#attempts.inc(backend, result);
   }
-  quotaDecision(quota: QuotaConfig, limit: string, decision: "refused" | "would_refuse"): void {
+  quotaDecision(quota: QuotaConfig, limit: string, decision: QuotaDecision): void {
     this.#decisions.inc(`${quota.namespace}/${quota.name}`, limit, decision);
   }
-  quotaUnenforced(decision: "denied" | "allowed"): void {
+  quotaConditionFailed(quota: QuotaConfig): void {
+    this.#conditions.inc(`${quota.namespace}/${quota.name}`);
+  }
+  quotaUnenforced(decision: "denied" | "allowed" | "local_admitted" | "local_refused"): void {
     this.#unenforced.inc(decision);
+  }
+  localChargeDropped(): void {
+    this.#ledgerDropped.inc();
   }
   cacheLookup(result: "hit" | "miss" | "unavailable" | "fault"): void {
     this.#lookups.inc(result);

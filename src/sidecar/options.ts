@@ -19,6 +19,8 @@ export interface Stores {
   /** Absent: nobody reads heartbeats. */
   readonly beats?: BeatStore;
   readonly isUp: () => boolean;
+  /** Charges that were told again since the start, for Redis had lost them. Absent: nothing can be lost alone. */
+  readonly chargesTold?: () => number;
   readonly close: () => Promise<void>;
 }
 

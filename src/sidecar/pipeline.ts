@@ -13,6 +13,7 @@ import { type AcceptLimits, accept } from "./stages/accept.ts";
 import { type AdmitDeps, admit } from "./stages/admit.ts";
 import { authorize, ruleAllows } from "./stages/authorize.ts";
 import { type CallDeps, call } from "./stages/call.ts";
+import { downgradeOf } from "./stages/downgrade.ts";
 import { identify, prove } from "./stages/identify.ts";
 import { inspect } from "./stages/inspect.ts";
 import { localModels } from "./stages/models.ts";
@@ -38,9 +39,13 @@ export const pipelineFor = (route: RouteConfig, deps: PipelineDeps): Handler<Rec
     .through(shape(route.models)) //            400, 413: defaults, overrides, limits, usage asked for
     .through(inspect()) //                      403: state and background work that no rule names
     .through(localModels(route)) //             answers the list of models from the rules
-    .through(admit(deps)) //                    429, 503: every quota, or the answer from the cache
+    .through(admit({ ...deps, downgrade: downgraded(route, deps) })) // 429, 503: every quota, or the answer from the cache
     .through(record(deps)) //                   503: the intent is durable before any byte leaves
     .into(call(deps)); //                       502, 504: failover, then the stream, then settlement
+
+/** The way of a request that a limit sends to another model: reserved anew, and refused where that fails, too. */
+const downgraded = (route: RouteConfig, deps: PipelineDeps) =>
+  downgradeOf(route, deps.quotas, () => admit(deps)(record(deps)(call(deps))));
 
 /** Where no route applies: everything is refused, which is how a deleted route is revoked. */
 export const refusingPipeline =

@@ -6,12 +6,18 @@ import type { ClientResponse } from "./message.ts";
 /** Header fields in the order in which they are sent; a name may come more than once. */
 export type HeaderList = readonly (readonly [string, string])[];
 
-/** The flat list that writeHead takes without making an object of it. */
-export function flatHeaders(...lists: HeaderList[]): string[] {
+/**
+ * The flat list that writeHead takes without making an object of it. Of the first list, the provider's, those of its own limits are left out that
+ * the second one, ours, has: a client reads one.
+ */
+export function flatHeaders(theirs: HeaderList, ours: HeaderList, ...more: HeaderList[]): string[] {
   const flat: string[] = [];
-  for (const list of lists) for (const [name, value] of list) flat.push(name, value);
+  for (const [name, value] of theirs)
+    if (!name.startsWith(limitsPrefix) || !ours.some(([own]) => own === name)) flat.push(name, value);
+  for (const list of [ours, ...more]) for (const [name, value] of list) flat.push(name, value);
   return flat;
 }
+const limitsPrefix = "x-ratelimit-";
 
 /** Answers with a whole body at once. Nothing happens when the client is gone. */
 export function sendWhole(exchange: Received, status: number, headers: HeaderList, body: Buffer | string): void {

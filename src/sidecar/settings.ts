@@ -10,6 +10,7 @@ export const settingsTable = {
   SIDEGATE_NAMESPACE: [undefined, "Namespace of the workload (downward API)."],
   SIDEGATE_SERVICE_ACCOUNT: [undefined, "Service account of the workload (downward API)."],
   SIDEGATE_POD: ["", "Name of the pod (downward API)."],
+  SIDEGATE_APP: ["", "The pod's label app.kubernetes.io/name (downward API); quotas can count by it."],
   SIDEGATE_POD_UID: ["", "Uid of the pod (downward API); needed with SIDEGATE_TOKEN_FILE."],
   SIDEGATE_TOKEN_FILE: [
     "",
@@ -77,6 +78,7 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
   const namespace = text("SIDEGATE_NAMESPACE");
   const serviceAccount = text("SIDEGATE_SERVICE_ACCOUNT");
   const pod = text("SIDEGATE_POD");
+  const app = text("SIDEGATE_APP");
   const podUid = text("SIDEGATE_POD_UID");
   const file = text("SIDEGATE_TOKEN_FILE");
   if (file && (!pod || !podUid)) faults.push("SIDEGATE_TOKEN_FILE needs SIDEGATE_POD and SIDEGATE_POD_UID");
@@ -84,7 +86,7 @@ export function sidecarSettings(env: NodeJS.ProcessEnv): SidecarSettings {
   if (!audiences) faults.push("SIDEGATE_TOKEN_AUDIENCES must be a JSON list of texts");
   const settings: SidecarSettings = {
     configPath: text("SIDEGATE_CONFIG"),
-    identity: { namespace, serviceAccount, pod: pod || undefined },
+    identity: { namespace, serviceAccount, pod: pod || undefined, ...(app && { app }) },
     token: file ? { file, pod: { namespace, serviceAccount, pod, podUid } } : undefined,
     tokens: { directory: text("SIDEGATE_TOKENS"), audiences: audiences ?? [] },
     listen: address("SIDEGATE_LISTEN"),

@@ -14,7 +14,9 @@ import { Listeners } from "./listener/listeners.ts";
 import { SidecarMetrics } from "./metrics.ts";
 import type { SidecarOptions } from "./options.ts";
 import { LeaseKeeper } from "./quota/leases.ts";
+import { OutputSizes } from "./quota/output-sizes.ts";
 import { Settler } from "./quota/settler.ts";
+import { LocalShares } from "./quota/share/local-shares.ts";
 import { type HttpServer, urlOf } from "./server.ts";
 import { Sinks } from "./sinks/sinks.ts";
 import { type Snapshot, type SnapshotDeps, snapshotOf } from "./snapshot.ts";
@@ -38,6 +40,7 @@ export class RunningSidecar {
   readonly proof: PodProof;
   readonly leases: LeaseKeeper;
   readonly settler: Settler;
+  readonly shares: LocalShares;
   readonly #options: SidecarOptions;
   readonly #clock: Clock;
   readonly #instance = randomBytes(4).toString("hex");
@@ -71,6 +74,8 @@ export class RunningSidecar {
       listeners,
       storeUp: stores.isUp,
       settlementsPending: () => settler.pending,
+      chargesTold: stores.chargesTold,
+      ledgerEntries: () => this.shares.ledgerSize,
       defaults,
       credentials: () => this.gateway.snapshot.credentials(),
       issuers: () => this.#deps.issuers.views(),
@@ -79,6 +84,9 @@ export class RunningSidecar {
     this.proof = proof;
     this.settler = settler;
     this.leases = leases;
+    const tooLate = (): void => metrics.localChargeDropped();
+    const shares = new LocalShares({ store: stores.quota, clock, log, settler, leases, instance, tooLate });
+    this.shares = shares;
     this.metrics = metrics;
     this.#sinks = new Sinks(options.auditSink);
     this.#pools = new Pools({ ca: options.ca });
@@ -88,9 +96,10 @@ export class RunningSidecar {
     this.#deps = {
       credentials: new Credentials({ tokens, pools: this.#pools, clock, random, metrics, log, turned }),
       issuers: new Issuers({ pools: this.#pools, clock, random, metrics, log }),
-      ...{ identity: options.identity, instance, settler, leases, metrics, log, random, clock },
+      ...{ identity: options.identity, instance, settler, leases, shares, metrics, log, random, clock },
       ...{ pools: this.#pools, rests: new Rests(clock), quotaStore: stores.quota, cacheStore: stores.cache },
       refusal: () => proof.refusal,
+      sizes: new OutputSizes(),
       sinkFor: (audit) => this.#sinks.get(audit),
     };
     const snapshot = snapshotOf(options.config, options.digest, this.#deps);
@@ -123,6 +132,7 @@ export class RunningSidecar {
     await this.#listeners.listen(this.gateway.snapshot.config.route);
     this.settler.start();
     this.leases.start();
+    this.shares.start();
     this.#heartbeat?.start();
     this.proof.start();
   }
@@ -214,6 +224,7 @@ export class RunningSidecar {
         gateway: this.gateway,
         settler: this.settler,
         leases: this.leases,
+        shares: this.shares,
         sinks: this.#sinks,
         pools: this.#pools,
         endHeartbeat: async () => this.#heartbeat?.stop(),

@@ -15,7 +15,9 @@ import type { AuditSink } from "./ports/audit-sink.ts";
 import type { CacheStore } from "./ports/cache-store.ts";
 import type { QuotaStore } from "./ports/quota-store.ts";
 import type { LeaseKeeper } from "./quota/leases.ts";
+import type { OutputSizes } from "./quota/output-sizes.ts";
 import type { Settler } from "./quota/settler.ts";
+import type { LocalShares } from "./quota/share/local-shares.ts";
 import type { Handler } from "./stage.ts";
 import type { RecordDeps } from "./stages/record.ts";
 import type { Credentials } from "./upstream/credentials/credentials.ts";
@@ -34,6 +36,8 @@ export interface SnapshotDeps {
   readonly cacheStore: CacheStore;
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
+  readonly shares: LocalShares;
+  readonly sizes: OutputSizes;
   readonly pools: Pools;
   readonly credentials: Credentials;
   readonly issuers: Issuers;
@@ -91,8 +95,9 @@ export function snapshotOf(config: SidecarConfig, digest: string, deps: Snapshot
     ["x-sidegate-policy", route.policyVersion],
   ];
   const hsts = route.listener?.hstsSeconds;
-  const { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal } = deps;
-  const shared = { quotaStore, cacheStore, settler, leases, pools, rests, metrics, random, identity, refusal };
+  const { quotaStore, cacheStore, settler, leases, shares, sizes, pools, rests, metrics, random } = deps;
+  const stores = { quotaStore, cacheStore, settler, leases, shares, sizes };
+  const shared = { ...stores, pools, rests, metrics, random, identity: deps.identity, refusal: deps.refusal };
   return {
     ...base,
     handler: pipelineFor(route, {

@@ -68,14 +68,7 @@ const chat: readonly SchemaRow[] = [
     user: [5],
     store: ["yes"],
     metadata: [[], "x"],
-    tools: [
-      {},
-      "x",
-      [{}],
-      [{ type: "teleport" }],
-      [{ type: "function" }],
-      [{ type: "function", function: { name: "a b" } }],
-    ],
+    tools: [{}, "x", [{}], [{ type: "function" }], [{ type: "function", function: { name: "a b" } }]],
     functions: ["x"],
     modalities: ["audio"],
     audio: ["x"],
@@ -115,6 +108,8 @@ const chat: readonly SchemaRow[] = [
     body: { ...bases["/chat/completions"], max_tokens: 5, max_completion_tokens: 6 },
   },
   { ...row("/chat/completions", "model", "gpt-missing", "provider") },
+  // a tool of the provider, for all we know, and tokens are limited
+  { ...row("/chat/completions", "tools", [{ type: "teleport" }], [403, "usage_unbounded", null]) },
 ];
 
 const streamed: readonly SchemaRow[] = [

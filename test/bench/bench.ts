@@ -12,6 +12,7 @@ import { chatUrl, streamsOf, throughputOf, writeBodies } from "./loads.ts";
 import { type Effort, type Figures, measureTarget } from "./measure.ts";
 import { watchOthers } from "./proc.ts";
 import { atOnce, freePort, type Running, start, waitForPort } from "./processes.ts";
+import { measureQuotaShare } from "./quota-share.ts";
 import { budgetsTable, figuresTable, pageOf, type Result } from "./report.ts";
 import { type Place, type Target, targets, warmCodeCache } from "./targets.ts";
 import { prepareTools } from "./tools.ts";
@@ -106,7 +107,9 @@ async function measureAll(place: Place, effort: Effort, chosen: readonly Target[
   if (cacheHit === undefined) throw new Error("the sidecar was not measured");
   console.error("measuring: bearer tokens");
   const bearer: BearerCost = await measureBearer(place, effort.load + 2);
-  return { figures, cacheHit, bearer, directRps: direct.requests / direct.seconds };
+  console.error("measuring: five quotas and none");
+  const quotaShare = await measureQuotaShare(place, effort.load);
+  return { figures, cacheHit, bearer, quotaShare, directRps: direct.requests / direct.seconds };
 }
 
 /** Prints what a bearer token adds. */

@@ -2,6 +2,7 @@
 import type { BearerCost } from "./bearer.ts";
 import type { CacheHit } from "./cache-hit.ts";
 import type { Figures } from "./measure.ts";
+import type { QuotaShare } from "./quota-share.ts";
 
 /** One promise: `value` and `limit` in `unit`; met while `value` is not above `limit`, or with `isFloor` not below it. */
 export interface Budget {
@@ -15,8 +16,9 @@ export interface Budget {
 /** The budgets that one run can check. */
 export function budgetsOf(
   sidecar: Figures,
-  { cacheHit, bearer }: { readonly cacheHit: CacheHit; readonly bearer: BearerCost },
+  measured: { readonly cacheHit: CacheHit; readonly bearer: BearerCost; readonly quotaShare: QuotaShare },
 ): Budget[] {
+  const { cacheHit, bearer, quotaShare } = measured;
   const ms = (us: number | undefined): number => (us ?? Number.NaN) / 1000;
   const at = (count: number) => sidecar.streams.get(count);
   const { added } = sidecar.latency;
@@ -52,6 +54,13 @@ export function budgetsOf(
       value: bearer.addedCpu,
       limit: 60,
       unit: "us",
+    },
+    {
+      title: "requests/s with 5 quotas, of those with none",
+      value: quotaShare.share * 100,
+      limit: 70,
+      unit: "%",
+      isFloor: true,
     },
   ];
 }

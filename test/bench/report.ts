@@ -6,6 +6,7 @@ import type { CacheHit } from "./cache-hit.ts";
 import { connections, constantRate, streamCounts } from "./loads.ts";
 import type { Added, Effort, Figures } from "./measure.ts";
 import { atOnce, cpus, isBound } from "./processes.ts";
+import type { QuotaShare } from "./quota-share.ts";
 import { type Target, targets } from "./targets.ts";
 import { versionOf } from "./tools.ts";
 
@@ -19,6 +20,7 @@ export interface Result {
   readonly figures: ReadonlyMap<Target["key"], Figures>;
   readonly cacheHit: CacheHit;
   readonly bearer: BearerCost;
+  readonly quotaShare: QuotaShare;
 }
 
 /** One line of the table: the value of a server, and of the way without one where there is such a thing. */
@@ -136,7 +138,7 @@ function noise({ figures, isQuick }: Result): string {
 
 /** The page. */
 export function pageOf(result: Result): string {
-  const { effort, cacheHit, bearer } = result;
+  const { effort, cacheHit, bearer, quotaShare } = result;
   const machine = `${availableParallelism()} CPUs, ${machineCpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
   const place = isBound
     ? `the server alone on CPU ${cpus.server}; load, provider and Redis on CPU ${cpus.load}${atOnce.length > 0 ? ", Redis before the others" : ""}`
@@ -168,6 +170,8 @@ ${figuresTable(result)}
 An answer from the exact cache takes ${digits(cacheHit.hit.p50 / 1000)} ms (p50, ${constantRate} requests/s); a bare GET of the same entry ${digits(cacheHit.bareGet.p50 / 1000)} ms.
 
 A request takes ${digits(bearer.with / 1000)} ms (p50, one after another) where the route verifies a bearer token (RS256, the issuer's keys at hand, no cache of verdicts), ${digits(bearer.without / 1000)} ms where it does not. With 32 connections it adds ${digits(bearer.addedCpu)} us of CPU to a request.
+
+With five quotas (two Sliding, two Calendar, Concurrency) the sidecar serves ${digits(quotaShare.five)} requests/s on one core, with none ${digits(quotaShare.none)}.
 
 ${measured.map((target) => `- ${target.title} (${target.version()}): ${target.does}`).join("\n")}
 ${missing.map((target) => `- ${target.title}: not measured${target.program === undefined ? "" : " (is it installed?)"}`).join("\n")}

@@ -23,7 +23,7 @@ const month = "window: {type: Calendar, period: Month}";
 describe.each(bothWays)("fault 28, $how:", ({ streamed }) => {
   test.each([
     { resource: "Requests", limit: `{name: l, resource: Requests, limit: 1, ${minute}}` },
-    { resource: "TotalTokens", limit: `{name: l, resource: TotalTokens, limit: 40, ${minute}}` },
+    { resource: "TotalTokens", limit: `{name: l, resource: TotalTokens, limit: 70, ${minute}}` },
     { resource: "OutputTokens", limit: `{name: l, resource: OutputTokens, limit: 20, ${minute}}` },
   ])("spent $resource of a minute are a 429 to come back from", async ({ limit }) => {
     await start([limit]);

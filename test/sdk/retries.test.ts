@@ -149,10 +149,18 @@ describe.each(sdks)("what we refuse, %s", (sdk) => {
       outcomes: ["completed", "refused"],
       ends: "RateLimitError insufficient_quota",
     },
+    {
+      name: "spent money is not asked for again",
+      limit: '{name: r, resource: Cost, limit: "0.016", currency: USD, window: {type: Sliding, duration: 24h}}',
+      outcomes: ["completed", "refused"],
+      ends: "RateLimitError insufficient_quota",
+    },
   ] as const;
 
   test.each(rows)("$name", async ({ limit, outcomes, ends }) => {
-    gateway = await startTestGateway({ yaml: (url) => openRoute(url, { quotas: quotaYaml([limit]) }) });
+    // 16 tokens of output, the least that is worth a call, cost all that the Cost limit allows
+    const extra = 'models: [{name: gpt-4o, pricing: {inputPerMTok: "0", outputPerMTok: "1000"}}]';
+    gateway = await startTestGateway({ yaml: (url) => openRoute(url, { extra, quotas: quotaYaml([limit]) }) });
     const probe = await proberOf(sdk, openaiSpec(gateway.url), python);
     expect(outcomeText(await probe("probe: chat"))).toBe("answers");
     expect(outcomeText(await probe("probe: chat"))).toBe(ends);

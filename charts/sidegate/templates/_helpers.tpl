@@ -113,6 +113,7 @@ capabilities:
       "webhook" $webhook
       "leaderElection" (merge (dict "lease" (include "sidegate.leaseName" .)) .Values.operator.leaderElection)
       "keyring" (merge (dict "secret" (include "sidegate.keyringName" .)) .Values.keyring)
+      "notifications" .Values.notifications
       "adminPort" 8080
       "logLevel" .Values.operator.logLevel
     | toPrettyJson -}}

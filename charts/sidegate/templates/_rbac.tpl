@@ -20,6 +20,13 @@
   verbs: [create, patch]
 {{- end -}}
 
+{{/* Where every namespace is watched: their labels, for quotas over namespaces. */}}
+{{- define "sidegate.namespaceRules" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end -}}
+
 {{/* Rights on objects of the cluster, each by name. */}}
 {{- define "sidegate.clusterRules" -}}
 - apiGroups: [apiextensions.k8s.io]

@@ -40,7 +40,7 @@ test("a created key is taken by the request path, between its two moments", () =
   const entries = after(new Map(), changes);
   const text = key.key.reveal();
   expect(text).toMatch(/^sgk-web-[A-Za-z0-9_-]{43}$/);
-  expect(verdictOf(entries, text, nowMs)).toEqual(alice);
+  expect(verdictOf(entries, text, nowMs)).toEqual({ ...alice, clientKey: "web" });
   expect(verdictOf(entries, text, nowMs - 1)).toBe("api_key_not_yet_valid");
   expect(verdictOf(entries, text, nowMs + hourMs)).toBe("api_key_expired");
   expect(verdictOf(entries, `${text.slice(0, -1)}${text.endsWith("A") ? "B" : "A"}`, nowMs)).toBe("api_key_unknown");
@@ -83,7 +83,7 @@ test("a revoked key is out at once, or ends when it was said, but never later th
   const text = key.key.reveal();
   expect(verdictOf(after(entries, revocation(entries, "web", undefined).changes), text, nowMs)).toBe("api_key_unknown");
   const soon = after(entries, revocation(entries, "web", nowMs + 60_000).changes);
-  expect(verdictOf(soon, text, nowMs + 59_000)).toEqual(alice);
+  expect(verdictOf(soon, text, nowMs + 59_000)).toEqual({ ...alice, clientKey: "web" });
   expect(verdictOf(soon, text, nowMs + 60_000)).toBe("api_key_expired");
   expect(revocation(entries, "web", nowMs + 9 * hourMs).endsMs).toBe(nowMs + hourMs);
   expect(() => revocation(entries, "other", undefined)).toThrow("there is no key other: it holds web");
@@ -96,9 +96,10 @@ test("after a rotation both keys mean the same, until the overlap is over", () =
   const rotated = rotation(entries, "web", { oldEndMs: nowMs + hourMs, newEnd: undefined, nowMs });
   const both = after(entries, rotated.changes);
   expect(rotated.key.id).toBe("web-2");
-  for (const { key } of [made.key, rotated.key]) expect(verdictOf(both, key.reveal(), nowMs)).toEqual(alice);
+  for (const { id, key } of [made.key, rotated.key])
+    expect(verdictOf(both, key.reveal(), nowMs)).toEqual({ ...alice, clientKey: id });
   expect(verdictOf(both, made.key.key.reveal(), nowMs + hourMs)).toBe("api_key_expired");
-  expect(verdictOf(both, rotated.key.key.reveal(), nowMs + hourMs)).toEqual(alice);
+  expect(verdictOf(both, rotated.key.key.reveal(), nowMs + hourMs)).toEqual({ ...alice, clientKey: "web-2" });
 });
 
 test("a key that ends is rotated only when the new one's end is said", () => {

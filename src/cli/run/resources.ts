@@ -7,7 +7,7 @@ import type { SidecarConfig } from "../../config/contract.ts";
 import type { PodIdentityConfig } from "../../config/pod-identity.ts";
 import type { SourceFile } from "../../resources/document.ts";
 import { readResources } from "../../resources/read.ts";
-import { faultLine, validateFiles } from "../../resources/validate.ts";
+import { clusterScopeOf, faultLine, validateFiles } from "../../resources/validate.ts";
 
 /** How often the files are looked at for changes, in ms. */
 const watchMs = 1_000;
@@ -35,6 +35,7 @@ export function compileFiles(files: readonly SourceFile[], settings: CompileSett
   const read = readResources(files);
   const { config } = compile({
     ...settings.identity,
+    ...clusterScopeOf(read.quotas),
     routes: read.routes,
     quotas: read.quotas,
     secrets: read.secrets,

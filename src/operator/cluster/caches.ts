@@ -6,6 +6,7 @@ import { marks } from "../../api/annotations.ts";
 import type { SecretResource } from "../../api/secret.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { ClusterScope } from "../../compile/cluster-quota.ts";
 import { type Workload, workloadKey } from "../../inject/workload.ts";
 import { Informer } from "../../kube/informer.ts";
 import { type KubeApi, resources } from "../../kube/port.ts";
@@ -16,6 +17,8 @@ import {
   credentialOf,
   type Entry,
   type InjectedPod,
+  type NamespaceEntry,
+  namespaceOf,
   type Published,
   podOf,
   publishedOf,
@@ -31,6 +34,7 @@ export interface CacheListener {
   published(previous: Published | undefined, current: Published | undefined): void;
   pod(previous: InjectedPod | undefined, current: InjectedPod | undefined): void;
   serviceAccount(namespace: string, name: string): void;
+  namespace(previous: NamespaceEntry | undefined, current: NamespaceEntry | undefined): void;
 }
 
 /** What the caches are made of. */
@@ -38,6 +42,8 @@ export interface CachesOptions {
   readonly api: KubeApi;
   /** Empty: every namespace. */
   readonly namespaces: readonly string[];
+  /** Where quotas may target other namespaces, if every namespace is watched; absent: nowhere. */
+  readonly operatorNamespace?: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly listener: CacheListener;
@@ -56,14 +62,19 @@ export class Caches implements ResourceView {
   readonly #published: Informer<Published>;
   readonly #serviceAccounts: Informer<Named>;
   readonly #pods: Informer<InjectedPod>;
+  /** Of all namespaces, or undefined where only some are watched: then no quota is over namespaces. */
+  readonly #namespaces: Informer<NamespaceEntry> | undefined;
+  readonly #operatorNamespace: string | undefined;
   readonly #podsByWorkload = new GroupIndex<InjectedPod>();
   readonly #routesByAccount = new GroupIndex<AIRoute>();
   /** What was written a moment ago and may not have come back by the watch yet. */
   readonly own = new OwnWrites();
 
   /** Lists nothing before `start`. */
-  constructor({ api, namespaces, clock, log, listener }: CachesOptions) {
+  constructor({ api, namespaces, operatorNamespace, clock, log, listener }: CachesOptions) {
     const base = { api, clock, log, ...(namespaces.length > 0 && { namespaces }) };
+    this.#operatorNamespace = namespaces.length > 0 ? undefined : operatorNamespace;
+    if (this.#operatorNamespace !== undefined) this.#namespaces = namespaceInformer(base, listener);
     this.#routes = new Informer({
       ...base,
       resource: resources.airoutes,
@@ -142,6 +153,7 @@ export class Caches implements ResourceView {
       configs: this.#published,
       serviceaccounts: this.#serviceAccounts,
       pods: this.#pods,
+      ...(this.#namespaces && { namespaces: this.#namespaces }),
     } as const;
   }
 
@@ -155,6 +167,17 @@ export class Caches implements ResourceView {
 
   quotas(namespace: string): readonly AIQuota[] {
     return this.#quotas.list(namespace).flatMap(({ resource }) => (resource ? [resource] : []));
+  }
+
+  /** What `compile` is to know beyond a namespace; empty where only some namespaces are watched. */
+  clusterScope(namespace: string): ClusterScope {
+    const operatorNamespace = this.#operatorNamespace;
+    if (operatorNamespace === undefined) return {};
+    return {
+      operatorNamespace,
+      clusterQuotas: this.quotas(operatorNamespace),
+      namespaceLabels: this.#namespaces?.get("", namespace)?.labels,
+    };
   }
 
   secrets(namespace: string): readonly SecretResource[] {
@@ -227,3 +250,16 @@ export class Caches implements ResourceView {
     if (current) this.#podsByWorkload.set(workloadKey(current.workload), current.name, current);
   }
 }
+
+const namespaceInformer = (
+  base: Pick<CachesOptions, "api" | "clock" | "log">,
+  listener: CacheListener,
+): Informer<NamespaceEntry> =>
+  new Informer({
+    ...base,
+    resource: resources.namespaces,
+    isMetadataOnly: true,
+    project: namespaceOf,
+    isSame: isDeepStrictEqual,
+    onChange: (previous, current) => listener.namespace(previous, current),
+  });

@@ -5,6 +5,7 @@ import { type AIRoute, airouteSchema } from "../../api/airoute.ts";
 import { marks } from "../../api/annotations.ts";
 import type { Metadata } from "../../api/object.ts";
 import { parseWith, type Schema } from "../../api/parse.ts";
+import { adjustmentAnnotations } from "../../api/quota-adjustments.ts";
 import type { SecretResource } from "../../api/secret.ts";
 import { Secret } from "../../base/secret.ts";
 import { fieldPath } from "../../config/field-path.ts";
@@ -29,8 +30,10 @@ const entryOf =
   (object: KubeObject): Entry<Resource> => {
     const { apiVersion, kind, spec, status } = object;
     const { name, namespace, uid, generation, creationTimestamp, resourceVersion } = object.metadata;
+    const annotations = adjustmentAnnotations(object.metadata.annotations);
     const metadata: ObjectMeta = {
       name,
+      ...(annotations && { annotations }),
       ...(namespace !== undefined && { namespace }),
       ...(uid !== undefined && { uid }),
       ...(generation !== undefined && { generation }),
@@ -51,6 +54,18 @@ const entryOf =
 export const routeEntryOf = entryOf<AIRoute>(airouteSchema);
 /** An AIQuota of the API server. */
 export const quotaEntryOf = entryOf<AIQuota>(aiquotaSchema);
+
+/** A namespace, for quotas that select by labels. */
+export interface NamespaceEntry {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A namespace of the API server, its metadata alone. */
+export const namespaceOf = ({ metadata }: KubeObject): NamespaceEntry => ({
+  name: metadata.name,
+  labels: metadata.labels ?? {},
+});
 
 /** What conditions need to know of a resource that did not parse. */
 export const metadataOf = ({ metadata }: { readonly metadata: ObjectMeta }): Metadata => ({

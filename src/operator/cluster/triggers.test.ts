@@ -5,7 +5,7 @@ import { silentLog } from "../../base/log.ts";
 import { configSecretName } from "../../inject/workload.ts";
 import type { KubeApi, KubeObject, Resource, Selection } from "../../kube/port.ts";
 import { Caches } from "./caches.ts";
-import { podOf } from "./projections.ts";
+import { podOf, quotaEntryOf } from "./projections.ts";
 import { Triggers } from "./triggers.ts";
 
 /** An API server that lists what it was given and whose watches say nothing. */
@@ -214,5 +214,27 @@ test("everything is every workload that a route, a pod or a Secret stands for", 
     "workload:team/bot/",
     "workload:team/bot/support",
     "workload:team/nobody/gone",
+  ]);
+});
+
+test("an override or a reset asks for whom its quota reaches, another annotation or a status for nobody", async () => {
+  await started(route("support", ["bot"]), quota("monthly", "AIRoute", "support"));
+  const entry = caches.quotaEntry("team", "monthly");
+  if (!entry) throw new Error("the quota is not there");
+  const annotated = (annotations: Record<string, string>) => ({
+    ...entry,
+    metadata: {
+      ...entry.metadata,
+      ...quotaEntryOf({ ...quota("monthly", "AIRoute", "support"), metadata: { ...entry.metadata, annotations } })
+        .metadata,
+    },
+  });
+  triggers.quota(entry, annotated({ "example.com/note": "x" }));
+  triggers.quota(annotated({ "sidegate.dev/reset": "[]" }), annotated({ "sidegate.dev/reset": "[]" }));
+  expect(asked().filter((key) => key.startsWith("workload:"))).toEqual([]);
+  triggers.quota(entry, annotated({ "sidegate.dev/override": "[]" }));
+  expect(asked().filter((key) => key.startsWith("workload:"))).toEqual([
+    "workload:team/bot/",
+    "workload:team/bot/support",
   ]);
 });

@@ -1,13 +1,15 @@
 /** From a change in the caches to the keys that it concerns. Pure look-ups: nothing is reconciled here. */
+import { isDeepStrictEqual } from "node:util";
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { SecretResource } from "../../api/secret.ts";
+import { clusterQuotasOf, meansNamespace, type NamespaceTarget } from "../../compile/cluster-quota.ts";
 import { secretNames } from "../../compile/secret.ts";
 import { type Workload, workloadKey } from "../../inject/workload.ts";
 import { namespaceItem, quotaItem, routeItem, workloadItem } from "../reconcile/keys.ts";
 import { unreadTargets } from "../reconcile/unreadable-quotas.ts";
 import type { CacheListener, Caches } from "./caches.ts";
-import type { Entry, InjectedPod, Published } from "./projections.ts";
+import type { Entry, InjectedPod, NamespaceEntry, Published } from "./projections.ts";
 
 /** Enqueues a key. */
 export type Enqueue = (key: string) => void;
@@ -49,6 +51,8 @@ export class Triggers implements CacheListener {
     this.#enqueue(quotaItem(namespace, name));
     if (isSameSpec(previous, current)) return;
     for (const serviceAccount of this.#reach(namespace, [previous, current])) this.#account(namespace, serviceAccount);
+    if (namespace === this.#caches().clusterScope(namespace).operatorNamespace)
+      this.#beyond(namespace, [previous, current]);
   }
 
   credential(previous: SecretResource | undefined, current: SecretResource | undefined): void {
@@ -79,6 +83,20 @@ export class Triggers implements CacheListener {
     const { namespace, serviceAccount } = pod.workload;
     for (const { metadata } of this.#caches().routesNaming(namespace, serviceAccount))
       this.#enqueue(routeItem(namespace, metadata.name));
+  }
+
+  /** Other labels may mean other quotas over namespaces. */
+  namespace(previous: NamespaceEntry | undefined, current: NamespaceEntry | undefined): void {
+    const caches = this.#caches();
+    const { name = "" } = current ?? previous ?? {};
+    const scope = caches.clusterScope(name);
+    const [before, after] = [previous, current].map(
+      (entry) => new Set(clusterQuotasOf(name, { ...scope, namespaceLabels: entry?.labels })),
+    );
+    const changed = [...(scope.clusterQuotas ?? [])].filter((quota) => before?.has(quota) !== after?.has(quota));
+    if (changed.length === 0) return;
+    this.#everybody(name);
+    for (const { metadata } of changed) this.#enqueue(quotaItem(metadata.namespace, metadata.name));
   }
 
   serviceAccount(namespace: string, name: string): void {
@@ -116,8 +134,28 @@ export class Triggers implements CacheListener {
   }
 
   #account(namespace: string, serviceAccount: string): void {
-    for (const workload of this.#workloadsOf(namespace, serviceAccount)) this.#enqueue(workloadItem(workload));
+    // First of all the user: a config may name counters that it does not reach yet.
     this.#enqueue(namespaceItem(namespace));
+    for (const workload of this.#workloadsOf(namespace, serviceAccount)) this.#enqueue(workloadItem(workload));
+  }
+
+  /** Every account of a namespace that a route names. */
+  #everybody(namespace: string): void {
+    const accounts = this.#caches()
+      .routes(namespace)
+      .flatMap(({ spec }) => spec.parentRefs.map(({ name }) => name));
+    for (const serviceAccount of new Set(accounts)) this.#account(namespace, serviceAccount);
+  }
+
+  /** Namespaces with routes, beside its own, that a quota of the operator's namespace means or meant. */
+  #beyond(own: string, entries: readonly (Entry<AIQuota> | undefined)[]): void {
+    const caches = this.#caches();
+    const targets = entries.flatMap((entry): readonly NamespaceTarget[] => (entry ? targetsOf(entry) : []));
+    for (const namespace of new Set(caches.routeEntries().map(({ metadata }) => metadata.namespace ?? ""))) {
+      const { namespaceLabels } = caches.clusterScope(namespace);
+      if (namespace !== own && targets.some((target) => meansNamespace(target, namespace, namespaceLabels)))
+        this.#everybody(namespace);
+    }
   }
 
   /** Workloads of one service account: without a pick, and with each pick that there may be. */
@@ -141,11 +179,11 @@ export class Triggers implements CacheListener {
       for (const { name } of route?.spec.parentRefs ?? []) accounts.add(name);
     };
     const anything = [{ kind: "Namespace", name: namespace }];
-    const targetsOf = (entry: Entry<AIQuota>): readonly { readonly kind: string; readonly name: string }[] => {
-      const targets = entry.resource?.spec.targetRefs ?? unreadTargets(entry);
+    const targetsOrAnything = (entry: Entry<AIQuota>): readonly NamespaceTarget[] => {
+      const targets = targetsOf(entry);
       return targets.length > 0 ? targets : anything;
     };
-    for (const { kind, name } of entries.flatMap((entry) => (entry ? targetsOf(entry) : []))) {
+    for (const { kind, name = "" } of entries.flatMap((entry) => (entry ? targetsOrAnything(entry) : []))) {
       if (kind === "ServiceAccount") accounts.add(name);
       else if (kind === "AIRoute") add(this.#caches().routeEntry(namespace, name)?.resource);
       else for (const route of this.#caches().routes(namespace)) add(route);
@@ -154,7 +192,7 @@ export class Triggers implements CacheListener {
   }
 }
 
-/** Nothing but the status or labels differ: the API server counts the generation up with each change of the spec. */
+/** Nothing but the status or labels differ: the API server counts the generation up with each change of the spec, not of annotations. */
 const isSameSpec = (
   previous: Pick<Entry<AIQuota>, "metadata"> | undefined,
   current: Pick<Entry<AIQuota>, "metadata"> | undefined,
@@ -162,4 +200,8 @@ const isSameSpec = (
   previous !== undefined &&
   current !== undefined &&
   previous.metadata.uid === current.metadata.uid &&
-  previous.metadata.generation === current.metadata.generation;
+  previous.metadata.generation === current.metadata.generation &&
+  isDeepStrictEqual(previous.metadata.annotations, current.metadata.annotations);
+
+const targetsOf = ({ resource, spec }: Pick<Entry<AIQuota>, "resource" | "spec">): readonly NamespaceTarget[] =>
+  resource?.spec.targetRefs ?? unreadTargets({ spec });

@@ -2,6 +2,7 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { SecretResource } from "../../api/secret.ts";
+import type { ClusterScope } from "../../compile/cluster-quota.ts";
 import { type CompileInput, type CompileResult, compile } from "../../compile/compile.ts";
 import { configFileName, digestOf, encodeConfigAs } from "../../config/codec.ts";
 import { contractVersion } from "../../config/contract.ts";
@@ -36,6 +37,8 @@ export const desiredOf = (
     readonly quotas: readonly AIQuota[];
     readonly secrets: readonly SecretResource[];
     readonly unreadableQuotas?: CompileInput["unreadableQuotas"];
+    /** Absent: no quota counts over namespaces. */
+    readonly cluster?: ClusterScope;
     readonly keys: NamespaceKeys;
     /** Audiences that injected pods get tokens for. */
     readonly tokenAudiences: readonly string[];
@@ -49,6 +52,7 @@ export const desiredOf = (
 ): Desired => {
   const { namespace, serviceAccount, routePick } = workload;
   const result = compile({
+    ...from.cluster,
     namespace,
     serviceAccount,
     ...(routePick !== undefined && { routePick }),

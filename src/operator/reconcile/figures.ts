@@ -1,6 +1,8 @@
 /** Figures that reconcilers come by and Prometheus asks for: how full quotas are, how many sidecars run what is published. */
+import type { AIQuota } from "../../api/aiquota.ts";
 import type { UsageRow } from "../ports.ts";
 import type { SidecarCounts } from "./programmed.ts";
+import { type Crossing, isWatched, spentPercent } from "./quota-budget.ts";
 
 /** How full one limit is. */
 export interface LimitFigure {
@@ -11,9 +13,21 @@ export interface LimitFigure {
   readonly ratio: number;
 }
 
+/** How many are at a threshold of one limit. */
+export interface ThresholdFigure {
+  readonly namespace: string;
+  readonly quota: string;
+  readonly limit: string;
+  /** Percent; 100: spent. */
+  readonly threshold: number;
+  /** Subjects, of those that have used most. */
+  readonly subjects: number;
+}
+
 /** The latest of each; what is gone is forgotten. */
 export class Figures {
   readonly #limits = new Map<string, readonly LimitFigure[]>();
+  readonly #thresholds = new Map<string, readonly ThresholdFigure[]>();
   readonly #sidecars = new Map<string, SidecarCounts>();
 
   /** A quota's rows; undefined: it is gone. */
@@ -21,6 +35,7 @@ export class Figures {
     const key = `${namespace}/${quota}`;
     if (!rows) {
       this.#limits.delete(key);
+      this.#thresholds.delete(key);
       return;
     }
     const ratios = new Map<string, number>();
@@ -29,6 +44,17 @@ export class Figures {
       key,
       [...ratios].map(([limit, ratio]) => ({ namespace, quota, limit, ratio })),
     );
+  }
+
+  /** Who is at a threshold of a quota; thresholds that nobody has reached stand there with 0. */
+  crossings(namespace: string, quota: string, { spec }: AIQuota, crossings: readonly Crossing[]): void {
+    const figures = spec.limits.filter(isWatched).flatMap(({ name: limit, warnAt = [] }) =>
+      [...new Set([...warnAt, spentPercent])].map((threshold) => {
+        const reached = crossings.filter((one) => one.limit.name === limit && one.threshold >= threshold);
+        return { namespace, quota, limit, threshold, subjects: reached.length };
+      }),
+    );
+    this.#thresholds.set(`${namespace}/${quota}`, figures);
   }
 
   /** A route's sidecars; undefined: it is gone. */
@@ -40,6 +66,10 @@ export class Figures {
 
   limits(): readonly LimitFigure[] {
     return [...this.#limits.values()].flat();
+  }
+
+  thresholds(): readonly ThresholdFigure[] {
+    return [...this.#thresholds.values()].flat();
   }
 
   /** Live sidecars of routes that run the published config. */

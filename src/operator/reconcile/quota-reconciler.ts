@@ -1,6 +1,9 @@
-/** Status of an AIQuota: what compile said of each target, and what has been used. Writes nothing else. */
+/** Status of an AIQuota: what compile said of each target, what has been used, and what is told of that. Writes nothing else. */
+import { isDeepStrictEqual } from "node:util";
 import type { AIQuota, AIQuotaSpec } from "../../api/aiquota.ts";
 import type { Condition } from "../../api/conditions.ts";
+import { effectiveQuota, quotaAdjustments } from "../../api/quota-adjustments.ts";
+import { isClusterQuota, meansNamespace } from "../../compile/cluster-quota.ts";
 import { compile } from "../../compile/compile.ts";
 import type { QuotaOutcome } from "../../compile/outcome.ts";
 import type { Caches } from "../cluster/caches.ts";
@@ -9,6 +12,7 @@ import { type SharedState, StateUnavailable, type UsageRow } from "../ports.ts";
 import { type Figures, usedRatio } from "./figures.ts";
 import { done, type Outcome } from "./outcome.ts";
 import type { Outcomes } from "./outcomes.ts";
+import type { QuotaTeller } from "./quota-teller.ts";
 import { controllerName, type StatusWriter } from "./status-writer.ts";
 import { listIn, memberOf } from "./stored-status.ts";
 import { withTransitions } from "./transitions.ts";
@@ -29,6 +33,7 @@ export interface QuotaDeps {
   readonly state: SharedState;
   readonly writer: StatusWriter;
   readonly figures: Figures;
+  readonly teller: QuotaTeller;
   readonly nowMs: () => number;
 }
 
@@ -41,34 +46,42 @@ export class QuotaReconciler {
   }
 
   async reconcile(namespace: string, name: string): Promise<Outcome> {
-    const { caches, writer, figures, nowMs } = this.#deps;
+    const { caches, writer, figures, teller, nowMs } = this.#deps;
     const entry = caches.quotaEntry(namespace, name);
     if (!entry) {
       figures.quota(namespace, name, undefined);
       return done();
     }
-    const before = listIn(writer.statusOf(entry), "ancestors");
+    const stored = writer.statusOf(entry);
+    const before = listIn(stored, "ancestors");
     const ancestors = this.#ancestors(entry).map(({ ancestorRef, conditions }) => {
       const old = before.find((ancestor) => isSameTarget(memberOf(ancestor, "ancestorRef"), ancestorRef));
       return { ancestorRef, conditions, old: listIn(old, "conditions") };
     });
-    const usage = entry.resource && (await this.#usage(namespace, entry.resource));
+    const over = entry.resource && this.#over(entry.resource);
+    const usage = entry.resource && (await this.#usage(entry.resource, over));
     if (usage) figures.quota(namespace, name, usage);
+    const told = entry.resource && teller.look(entry.resource, entry.metadata, usage, stored);
+    const own = { conditions: told?.conditions ?? [], old: listIn(stored, "conditions") };
     const status = {
       ancestors: ancestors.map(({ ancestorRef, conditions, old }) => ({
         ancestorRef,
         controllerName,
         conditions: withTransitions(conditions, old, nowMs()),
       })),
-      ...keptUsage(usage, writer.statusOf(entry)),
+      ...(own.conditions.length > 0 && { conditions: withTransitions(own.conditions, own.old, nowMs()) }),
+      ...keptUsage(usage, stored),
+      ...told?.status,
     };
     const laterMs = await writer.write({
       kind: "AIQuota",
       entry,
       status,
-      conditions: ancestors.map(({ conditions, old }) => ({ now: conditions, before: old })),
+      conditions: [...ancestors, own].map(({ conditions, old }) => ({ now: conditions, before: old })),
     });
-    const againMs = caches.pods(namespace).some(({ isLive }) => isLive) ? usageMs : idleUsageMs;
+    if (laterMs === undefined) told?.tell();
+    const isLive = (over ?? [namespace]).some((each) => caches.pods(each).some((pod) => pod.isLive));
+    const againMs = isLive ? usageMs : idleUsageMs;
     return done(laterMs === undefined ? againMs : Math.min(laterMs, againMs));
   }
 
@@ -96,9 +109,7 @@ export class QuotaReconciler {
   /** What each workload's compile said; where there is none, one is made for nobody. */
   #opinions(quota: AIQuota): readonly QuotaOutcome[] {
     const { namespace, name, generation } = quota.metadata;
-    const known = this.#deps.outcomes
-      .in(namespace)
-      .flatMap(({ quotas }) => quotas.filter((outcome) => outcome.name === name));
+    const known = this.#deps.outcomes.ofQuota(namespace, name);
     const current = known.filter(({ ancestors }) =>
       ancestors.every(({ conditions }) =>
         conditions.every(({ observedGeneration }) => observedGeneration === generation),
@@ -107,13 +118,30 @@ export class QuotaReconciler {
     if (current.length > 0) return current;
     const { caches } = this.#deps;
     const routes = caches.routes(namespace);
-    return compile({ namespace, serviceAccount: "", routes, quotas: [quota], secrets: [], keys: [unusedKey] }).quotas;
+    const cluster = { ...caches.clusterScope(namespace), clusterQuotas: [quota] };
+    const nobody = { namespace, serviceAccount: "", secrets: [], keys: [unusedKey] };
+    return compile({ ...nobody, ...cluster, routes, quotas: [quota] }).quotas;
+  }
+
+  /** Namespaces with sidecars that a quota over namespaces counts for; undefined: it is none. */
+  #over(quota: AIQuota): readonly string[] | undefined {
+    const { caches } = this.#deps;
+    const { namespace: own } = quota.metadata;
+    if (!isClusterQuota(quota, caches.clusterScope(own).operatorNamespace)) return undefined;
+    const namespaces = new Set(caches.publishedIn().map(({ namespace }) => namespace));
+    return [...namespaces].sort().filter((namespace) => {
+      const { namespaceLabels } = caches.clusterScope(namespace);
+      return (
+        namespace === own || quota.spec.targetRefs.some((target) => meansNamespace(target, namespace, namespaceLabels))
+      );
+    });
   }
 
   /** undefined: Redis is away, and what was read last stays. */
-  async #usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[] | undefined> {
+  async #usage(quota: AIQuota, over: readonly string[] | undefined): Promise<readonly UsageRow[] | undefined> {
     try {
-      const rows = await this.#deps.state.usage(namespace, quota);
+      const counted = effectiveQuota(quota, quotaAdjustments(quota), this.#deps.nowMs());
+      const rows = await this.#deps.state.usage(quota.metadata.namespace, counted, over);
       return [...rows].sort((a, b) => usedRatio(b) - usedRatio(a)); // the columns of kubectl show the first
     } catch (fault) {
       if (fault instanceof StateUnavailable) return undefined;
@@ -136,4 +164,5 @@ const keptUsage = (usage: readonly UsageRow[] | undefined, status: unknown): { u
 };
 
 const isSameTarget = (a: unknown, b: Target): boolean =>
-  (["group", "kind", "name", "sectionName"] as const).every((name) => memberOf(a, name) === b[name]);
+  (["group", "kind", "name", "sectionName"] as const).every((name) => memberOf(a, name) === b[name]) &&
+  isDeepStrictEqual(memberOf(a, "selector"), b.selector);

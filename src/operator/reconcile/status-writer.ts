@@ -9,6 +9,7 @@ import type { EventRecorder } from "../../kube/events.ts";
 import { isKubeFault, type KubeApi, resources } from "../../kube/port.ts";
 import { isOlder } from "../cluster/own-writes.ts";
 import type { Entry } from "../cluster/projections.ts";
+import { memberOf } from "./stored-status.ts";
 import { changedConditions } from "./transitions.ts";
 
 /** Who writes our entries of status, as Gateway API names controllers. */
@@ -94,8 +95,9 @@ export class StatusWriter {
     turned: readonly Condition[],
   ): void {
     const { name, namespace = "", uid = "" } = metadata;
-    for (const { status, reason, message } of turned) {
+    for (const { type: conditionType, status, reason, message } of turned) {
       if (reason === "Reconciling") continue; // every change passes through it
+      if (conditionType === "WithinLimits") continue; // the thresholds have Events of their own
       const type = status === "False" ? "Warning" : "Normal";
       this.#options.events.record({ apiVersion, kind, name, namespace, uid }, { type, reason, message });
     }
@@ -104,12 +106,13 @@ export class StatusWriter {
 
 const plainJson = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
-/** Whether the conditions are the same, messages included: what is left are counts and amounts. */
+/** Whether the conditions and warnings are the same, messages included: what is left are counts and amounts. */
 const isSameButCounts = (a: unknown, b: unknown): boolean =>
   isDeepStrictEqual(conditionsOf(a), conditionsOf(plainJson(b)));
 
 const conditionsOf = (status: unknown): unknown => {
   if (typeof status !== "object" || status === null) return undefined;
-  const { parents, ancestors } = status as { parents?: unknown; ancestors?: unknown }; // both may be absent
-  return [parents, ancestors];
+  return ["parents", "ancestors", "conditions", "warnings", "overrides", "resets"].map((name) =>
+    memberOf(status, name),
+  );
 };

@@ -40,7 +40,11 @@ test.each([
   expect(entry.resource).toBeUndefined();
   if (!route) throw new Error("the route was not read");
   const workload = { namespace: "team", serviceAccount: "bot" };
-  const unreadable = unreadableQuotas(workload, { quotaEntries: () => [entry], routesNaming: () => [route] });
+  const unreadable = unreadableQuotas(workload, {
+    quotaEntries: () => [entry],
+    routesNaming: () => [route],
+    clusterScope: () => ({}),
+  });
   expect(unreadable.map(({ name }) => name)).toEqual(concerns ? ["old"] : []);
   const keys = [{ id: "k", secret: Buffer.alloc(32).toString("base64") }];
   const { config, routes } = compile({

@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { PodIdentityConfig } from "../../config/pod-identity.ts";
 import { configSecretName, type Workload, workloadKey } from "../../inject/workload.ts";
 import type { EventRecorder } from "../../kube/events.ts";
+import type { QuotaName } from "../../redis/acl.ts";
 import type { Caches } from "../cluster/caches.ts";
 import type { InjectedPod } from "../cluster/projections.ts";
 import { type NamespaceKeys, type SharedState, StateUnavailable } from "../ports.ts";
@@ -45,7 +46,7 @@ export interface WorkloadDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** Statuses that this workload's outcome changes. */
-  readonly touched: (workload: Workload, routes: readonly string[], quotas: readonly string[]) => void;
+  readonly touched: (workload: Workload, routes: readonly string[], quotas: readonly QuotaName[]) => void;
 }
 
 /** What one run works on. */
@@ -219,6 +220,7 @@ export class WorkloadReconciler {
       quotas: caches.quotas(namespace),
       secrets: caches.secrets(namespace),
       unreadableQuotas: unreadableQuotas(workload, caches),
+      cluster: caches.clusterScope(namespace),
       keys: keysOf(namespace),
       tokenAudiences,
       tokenHosts,
@@ -247,7 +249,7 @@ export class WorkloadReconciler {
     touched(
       workload,
       routes.map(({ name }) => name),
-      quotas.map(({ name }) => name),
+      quotas,
     );
   }
 
@@ -262,7 +264,7 @@ export class WorkloadReconciler {
     touched(
       workload,
       old.routes.map(({ name }) => name),
-      old.quotas.map(({ name }) => name),
+      old.quotas,
     );
   }
 }

@@ -33,14 +33,14 @@ export class CounterSweep {
   }
 
   /** The counters of one quota: of the last pass, and what the one under way has found. Throws RedisUnavailable. */
-  async countersOf(namespace: string, quota: string): Promise<readonly CounterParts[]> {
+  async countersOf(namespace: string, quota: string, scope?: "Cluster"): Promise<readonly CounterParts[]> {
     if (this.#clock.monotonicMs() - this.#endedMs > sweepAgeMsMax) {
       this.#running ??= this.#sweep().finally(() => {
         this.#running = undefined;
       });
       await this.#running;
     }
-    const name = `${namespace}/${quota}`;
+    const name = nameOf({ namespace, quota, scope });
     return [...new Map([...(this.#whole.get(name) ?? []), ...(this.#found.get(name) ?? [])]).values()];
   }
 
@@ -88,10 +88,18 @@ export class CounterSweep {
   #remember(key: string): void {
     const parts = partsOfCounterKey(key);
     if (!parts || this.#foundCount >= sweptCountersMax) return;
-    const name = `${parts.namespace}/${parts.quota}`;
+    const name = nameOf(parts);
     const known = this.#found.get(name) ?? new Map<string, CounterParts>();
     if (known.size === 0) this.#found.set(name, known);
-    known.set(`${parts.limit}/${parts.subject}`, parts);
+    known.set(`${parts.limit}/${parts.subject}`, parts); // one for each subject, however often it was reset
     this.#foundCount++;
   }
 }
+
+/** A namespace's user can make keys of its own that look like those of a quota over namespaces: they are not taken for them. */
+const nameOf = ({
+  namespace,
+  quota,
+  scope,
+}: Pick<CounterParts, "namespace" | "quota"> & { readonly scope?: "Cluster" | undefined }): string =>
+  `${scope ?? ""}/${namespace}/${quota}`;

@@ -1,5 +1,6 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { QuotaName } from "../../redis/acl.ts";
 import { type Beat, beatTtlMs } from "../../redis/heartbeat.ts";
 import { type Heartbeat, type SharedState, StateUnavailable, type UsageRow } from "../ports.ts";
 import { type CounterState, usageRows } from "./usage-rows.ts";
@@ -12,6 +13,8 @@ export class MemoryState implements SharedState {
   readonly #connected: (() => void)[] = [];
   /** Namespaces that have a user. */
   readonly users = new Set<string>();
+  /** Quotas over namespaces that a namespace's user reaches, `NAMESPACE/NAME`. */
+  readonly reaches = new Map<string, readonly string[]>();
   /** While set, every method throws StateUnavailable, and `fault` says this. */
   away: string | undefined;
   /** What `fault` says of a Redis that answers. */
@@ -52,11 +55,20 @@ export class MemoryState implements SharedState {
   async usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[]> {
     this.#checkPresent();
     const { name } = quota.metadata;
-    return usageRows(this.#counters.get(`${namespace}/${name}`) ?? [], this.#clock.nowMs());
+    // As Redis' reader: the limits are those of the quota that is asked about.
+    const counters = (this.#counters.get(`${namespace}/${name}`) ?? []).map((counter) => {
+      const limit = quota.spec.limits.find((one) => one.name === counter.limit.name);
+      return { ...counter, limit: limit ?? counter.limit };
+    });
+    return usageRows(counters, this.#clock.nowMs());
   }
 
-  async ensureUser(namespace: string): Promise<void> {
+  async ensureUser(namespace: string, clusterQuotas: readonly QuotaName[] = []): Promise<void> {
     this.#checkPresent();
+    this.reaches.set(
+      namespace,
+      clusterQuotas.map((quota) => `${quota.namespace}/${quota.name}`),
+    );
     this.users.add(namespace);
   }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import { aclSetUser, aclUserOf, isAclUser } from "../../redis/acl.ts";
+import { aclSetUser, aclUserOf, isAclUser, type QuotaName } from "../../redis/acl.ts";
 import { type Beat, decodeBeat } from "../../redis/heartbeat.ts";
 import { beatKey } from "../../redis/keys.ts";
 import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
@@ -72,13 +72,13 @@ export class RedisState implements SharedState {
     });
   }
 
-  usage(namespace: string, quota: AIQuota): Promise<readonly UsageRow[]> {
-    return this.#asked(() => readUsage(this.#link, this.#sweep, { namespace, quota }));
+  usage(namespace: string, quota: AIQuota, over?: readonly string[]): Promise<readonly UsageRow[]> {
+    return this.#asked(() => readUsage(this.#link, this.#sweep, { namespace, quota, over }));
   }
 
-  async ensureUser(namespace: string): Promise<void> {
+  async ensureUser(namespace: string, clusterQuotas?: readonly QuotaName[]): Promise<void> {
     if (this.#settings.users === "Given") return;
-    const rule = aclSetUser(namespace, this.#settings.passwordsOf(namespace));
+    const rule = aclSetUser(namespace, this.#settings.passwordsOf(namespace), clusterQuotas);
     const digest = createHash("sha256").update(rule.join(" ")).digest("base64url");
     await this.#asked(async () => {
       if (this.#madeOnConnection !== this.#link.connections) this.#made.clear();

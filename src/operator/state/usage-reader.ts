@@ -1,6 +1,9 @@
-import type { AIQuota, LimitSpec } from "../../api/aiquota.ts";
+import type { AIQuota } from "../../api/aiquota.ts";
+import type { LimitSpec } from "../../api/aiquota-limit.ts";
+import { quotaAdjustments, resetsOfLimit } from "../../api/quota-adjustments.ts";
 import { resetMsOf, type Span, spanOf, usedOf, type WindowSpec } from "../../base/window.ts";
-import { counterKey, counterName, holdsKey } from "../../redis/keys.ts";
+import { epochOf } from "../../redis/epoch.ts";
+import { clusterHoldsKey, clusterNamespace, counterKey, counterName, holdsKey } from "../../redis/keys.ts";
 import type { RedisCommand, RedisLink } from "../../redis/link.ts";
 import type { UsageRow } from "../ports.ts";
 import type { CounterSweep } from "./counter-sweep.ts";
@@ -10,8 +13,10 @@ import { type CounterState, knownSubjects, usageRows, windowOfLimit } from "./us
 export const countersReadMax = 5_000;
 /** Commands, or keys of one MGET, that leave together: Redis is never held up for long. */
 export const readBatch = 500;
-/** Live holds of a namespace that are read for what is reserved; of more, the rest counts as used. */
+/** Live holds of a namespace that are read for what is reserved; of more, the rest counts as used. Of a quota over namespaces: of all of them. */
 export const holdsReadMax = 5_000;
+/** Namespaces whose holds are read for a quota over namespaces. */
+export const namespacesReadMax = 500;
 
 /** A counter that is to be read. */
 interface Target {
@@ -22,25 +27,30 @@ interface Target {
   readonly span: Span;
 }
 
+/** A quota, and the namespaces that it counts for, where it counts over them. */
+interface Asked {
+  readonly namespace: string;
+  readonly quota: AIQuota;
+  readonly over?: readonly string[] | undefined;
+}
+
 /** Reads what a quota's subjects have used, with the arithmetic of the scripts and by Redis' clock. Throws RedisUnavailable. */
-export const readUsage = async (
-  link: RedisLink,
-  sweep: CounterSweep,
-  { namespace, quota }: { readonly namespace: string; readonly quota: AIQuota },
-): Promise<readonly UsageRow[]> => {
+export const readUsage = async (link: RedisLink, sweep: CounterSweep, asked: Asked): Promise<readonly UsageRow[]> => {
+  const { namespace, quota, over } = asked;
   const nowMs = await redisNowMs(link);
-  const subjectsOf = await subjectsIn(sweep, namespace, quota);
-  const targets = quota.spec.limits.flatMap((limit) =>
-    targetsOf(limit, subjectsOf(limit.name), { namespace, quota, nowMs }),
-  );
+  const subjectsOf = await subjectsIn(sweep, asked);
+  const targets = quota.spec.limits.flatMap((limit) => targetsOf(limit, subjectsOf(limit.name), { ...asked, nowMs }));
   const read = targets.slice(0, countersReadMax);
   const used = await usedUnits(link, read, nowMs);
-  const held = await heldUnits(link, namespace, nowMs);
+  const indexes = over
+    ? over.slice(0, namespacesReadMax).flatMap((each) => [holdsKey(each), clusterHoldsKey(each)])
+    : [holdsKey(namespace)];
+  const held = await heldUnits(link, indexes, nowMs);
   const counters: CounterState[] = [];
   for (const [i, { limit, subject, key, window, span }] of read.entries()) {
     const { units, resetMs } = used[i] ?? { units: 0, resetMs: 0 };
     // Of the many subjects only those that used something are worth a row.
-    if (units === 0 && knownSubjects(quota) === undefined) continue;
+    if (units === 0 && knownSubjects(quota, over !== undefined) === undefined) continue;
     const reserved = window.type === "Concurrency" ? 0 : heldIn(held.get(key), span);
     counters.push({ limit, subject, used: units, held: reserved, resetMs });
   }
@@ -56,26 +66,27 @@ const redisNowMs = async (link: RedisLink): Promise<number> => {
 
 const subjectsIn = async (
   sweep: CounterSweep,
-  namespace: string,
-  quota: AIQuota,
+  { namespace, quota, over }: Asked,
 ): Promise<(limit: string) => readonly string[]> => {
-  const known = knownSubjects(quota);
+  const known = knownSubjects(quota, over !== undefined);
   if (known) return () => known;
-  const counters = await sweep.countersOf(namespace, quota.metadata.name);
+  const counters = await sweep.countersOf(namespace, quota.metadata.name, over && "Cluster");
   return (limit) => counters.filter((parts) => parts.limit === limit).map(({ subject }) => subject);
 };
 
 const targetsOf = (
   limit: LimitSpec,
   subjects: readonly string[],
-  { namespace, quota, nowMs }: { readonly namespace: string; readonly quota: AIQuota; readonly nowMs: number },
+  { namespace, quota, over, nowMs }: Asked & { readonly nowMs: number },
 ): Target[] => {
   const window = windowOfLimit(limit, nowMs);
   if (window === undefined) return [];
   const span = spanOf(window, nowMs);
+  const resets = resetsOfLimit(quotaAdjustments(quota).resets, limit.name);
   return subjects.map((subject) => {
-    const counter = counterName({ namespace, quota: quota.metadata.name, limit: limit.name, subject });
-    return { limit, subject, key: counterKey(namespace, counter, window), window, span };
+    const epochMs = epochOf(resets, subject); // what was counted before a reset counts no more
+    const counter = counterName({ namespace, quota: quota.metadata.name, limit: limit.name, subject, epochMs });
+    return { limit, subject, key: counterKey(over ? clusterNamespace : namespace, counter, window), window, span };
   });
 };
 
@@ -130,14 +141,20 @@ const slotsOf = (reply: unknown): ReadonlyMap<number, number> => {
 /** What live holds hold, by counter key and slot. */
 type Held = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
-const heldUnits = async (link: RedisLink, namespace: string, nowMs: number): Promise<Held> => {
-  const live = ["zrangebyscore", holdsKey(namespace), `(${nowMs}`, "+inf", "limit", "0", String(holdsReadMax)] as const;
-  const keys = wordsOf(await link.send(live));
+const heldUnits = async (link: RedisLink, indexes: readonly string[], nowMs: number): Promise<Held> => {
   const held = new Map<string, Map<number, number>>();
-  for (let from = 0; from < keys.length; from += readBatch) {
-    const records = await link.send(["mget", ...keys.slice(from, from + readBatch)]);
-    for (const record of Array.isArray(records) ? records : []) {
-      if (typeof record === "string") addCharges(held, record);
+  let left = holdsReadMax;
+  const lists = await link.sendAll(
+    indexes.map((index) => ["zrangebyscore", index, `(${nowMs}`, "+inf", "limit", "0", String(holdsReadMax)]),
+  );
+  for (const list of lists) {
+    const keys = wordsOf(list).slice(0, left); // of one index, so of one slot
+    left -= keys.length;
+    for (let from = 0; from < keys.length; from += readBatch) {
+      const records = await link.send(["mget", ...keys.slice(from, from + readBatch)]);
+      for (const record of Array.isArray(records) ? records : []) {
+        if (typeof record === "string") addCharges(held, record);
+      }
     }
   }
   return held;

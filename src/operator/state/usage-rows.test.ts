@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { aiquotaSchema, type LimitSpec } from "../../api/aiquota.ts";
+import { aiquotaSchema } from "../../api/aiquota.ts";
+import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { dollarText, knownSubjects, usageRows, usageSubjectsMax, windowOfLimit } from "./usage-rows.ts";
 
 const nowMs = Date.parse("2026-05-17T12:00:00Z");

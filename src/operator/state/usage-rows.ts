@@ -1,10 +1,12 @@
 /** From counters to what a quota's status shows. Pure. */
-import type { AIQuota, LimitSpec } from "../../api/aiquota.ts";
+import type { AIQuota } from "../../api/aiquota.ts";
+import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { durationMs } from "../../api/duration.ts";
 import { nanoDollars, nanosPerDollar } from "../../api/money.ts";
 import { calendarBoundaries } from "../../base/calendar.ts";
 import { unitsMax, type WindowSpec } from "../../base/window.ts";
 import { sharedSubject } from "../../redis/keys.ts";
+import { subjectText } from "../../redis/subject-text.ts";
 import type { UsageRow } from "../ports.ts";
 
 /** Subjects of one limit that a status shows: those that used most. */
@@ -36,8 +38,9 @@ export const windowOfLimit = ({ window }: LimitSpec, nowMs: number): WindowSpec 
 };
 
 /** Subjects that are known without a look at Redis; undefined: they have to be searched for. */
-export const knownSubjects = ({ metadata, spec }: AIQuota): readonly string[] | undefined => {
+export const knownSubjects = ({ metadata, spec }: AIQuota, isCluster = false): readonly string[] | undefined => {
   if (spec.per.length === 0) return [sharedSubject];
+  if (isCluster) return undefined;
   const [part, ...others] = spec.per;
   return part === "Namespace" && others.length === 0 ? [`ns=${metadata.namespace}`] : undefined;
 };
@@ -70,7 +73,7 @@ const rowOf = ({ limit, subject, used, held, resetMs }: CounterState, nowMs: num
   const reserved = limit.resource === "Concurrency" ? 0 : Math.min(held, used);
   return {
     limit: limit.name,
-    subject: subject === sharedSubject ? "" : subject,
+    subject: subject === sharedSubject ? "" : subjectText(subject),
     used: text(used - reserved),
     reserved: text(reserved),
     remaining: text(Math.max(0, maxOf(limit) - used)),

@@ -3,6 +3,7 @@ import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { ConditionReason } from "../../api/conditions.ts";
 import type { SecretResource } from "../../api/secret.ts";
+import { type ClusterScope, isClusterQuota } from "../../compile/cluster-quota.ts";
 import { type CompileResult, compile } from "../../compile/compile.ts";
 import { idleLimits } from "../../compile/idle-limits.ts";
 import type { Finding } from "../../compile/outcome.ts";
@@ -21,7 +22,7 @@ export type Judged =
   | { readonly kind: "AIQuota"; readonly quota: AIQuota };
 
 /** The namespace as it stands, the object under review perhaps among it, in an older form. */
-export interface Neighbours {
+export interface Neighbours extends ClusterScope {
   readonly namespace: string;
   readonly routes: readonly AIRoute[];
   readonly quotas: readonly AIQuota[];
@@ -72,7 +73,8 @@ export const judgeFindings = (
   if (!subject) return { faults: [], pending: [], others: [], notes: [] };
   const world = withObject(around, subject, judged);
   const workloads = workloadsOf(subject, world);
-  const findings: Finding[] = judged?.kind === "AIQuota" ? [...idleLimits(judged.quota, world.routes)] : [];
+  const findings: Finding[] =
+    judged?.kind === "AIQuota" ? [...idleLimits(judged.quota, ownRoutes(judged.quota, world))] : [];
   for (const workload of workloads.slice(0, judgedWorkloadsMax)) {
     const result = compile({ ...workload, ...world, keys: [unusedKey] });
     findings.push(...result.findings, ...(judged ? sizeFindings(judged, workload.serviceAccount, result) : []));
@@ -82,6 +84,10 @@ export const judgeFindings = (
     left > 0 ? [`${left} more service accounts were not judged; the object's status will say the rest`] : [];
   return { ...sorted(findings, subject), notes };
 };
+
+/** Routes of a quota over namespaces are everywhere: those at hand say nothing of what it limits. */
+const ownRoutes = (quota: AIQuota, { routes, operatorNamespace }: Neighbours): readonly AIRoute[] =>
+  isClusterQuota(quota, operatorNamespace) ? [] : routes;
 
 const nameOf = (judged: Judged): string =>
   judged.kind === "AIRoute" ? judged.route.metadata.name : judged.quota.metadata.name;
@@ -94,7 +100,9 @@ const withObject = (around: Neighbours, subject: Judged, judged: Judged | undefi
     return { ...around, routes: [...around.routes.filter(isOther), ...own] };
   }
   const own = judged?.kind === "AIQuota" ? [judged.quota] : [];
-  return { ...around, quotas: [...around.quotas.filter(isOther), ...own] };
+  const quotas = [...around.quotas.filter(isOther), ...own];
+  // In the operator's namespace those over namespaces are among them.
+  return { ...around, quotas, ...(around.namespace === around.operatorNamespace && { clusterQuotas: quotas }) };
 };
 
 interface JudgedWorkload {
@@ -146,10 +154,12 @@ const sorted = (findings: readonly Finding[], subject: Judged): Omit<Judgement, 
   const faults = new Map<string, Remark>();
   const pending = new Map<string, Remark>();
   const others = new Map<string, Remark>();
-  for (const { kind, name, path, message, reason, isPending } of findings) {
+  const { namespace } = (subject.kind === "AIRoute" ? subject.route : subject.quota).metadata;
+  for (const finding of findings) {
+    const { kind, name, path, message, reason, isPending } = finding;
     const line = `${fieldPath(path)}: ${message}`;
     const about = `${kind} ${name}`;
-    const isOwn = kind === subject.kind && name === nameOf(subject);
+    const isOwn = kind === subject.kind && name === nameOf(subject) && finding.namespace === namespace;
     const place = isOwn ? (isPending || secretReasons.has(reason) ? pending : faults) : others;
     place.set(`${about} ${line}`, { line, about, reason });
   }

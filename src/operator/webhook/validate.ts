@@ -5,6 +5,7 @@
 import { type AIQuota, aiquotaSchema } from "../../api/aiquota.ts";
 import { type AIRoute, airouteSchema } from "../../api/airoute.ts";
 import { parseWith, type Schema } from "../../api/parse.ts";
+import { adjustmentAnnotations } from "../../api/quota-adjustments.ts";
 import { canonicalJson } from "../../config/canonical.ts";
 import { fieldPath } from "../../config/field-path.ts";
 import type { ResourceView } from "../ports.ts";
@@ -102,6 +103,7 @@ const neighbours = (namespace: string, view: ResourceView): Neighbours => ({
   routes: view.routes(namespace),
   quotas: view.quotas(namespace),
   secrets: view.secrets(namespace),
+  ...view.clusterScope?.(namespace),
 });
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -117,18 +119,21 @@ const isDeleted = (object: unknown): boolean => Boolean(metadataIn(object)["dele
 const isSameSpec = ({ object, oldObject }: AdmissionRequest): boolean =>
   isRecord(object) && isRecord(oldObject) && specText(object) === specText(oldObject);
 
-const specText = ({ spec }: Fields): string => (spec === undefined ? "" : canonicalJson(spec));
+/** What is judged: the spec, and the annotations that change what a quota does. */
+const specText = (object: Fields): string =>
+  canonicalJson([object["spec"] ?? "", adjustmentAnnotations(metadataIn(object)["annotations"]) ?? {}]);
 
 /** Metadata is the API server's business: only what `compile` reads is handed on, so that a member new to us is no fault. */
 const projected = (object: unknown, { namespace, name }: AdmissionRequest): unknown => {
   if (!isRecord(object)) return object;
   const metadata = metadataIn(object);
   const { generation, creationTimestamp } = metadata;
+  const annotations = adjustmentAnnotations(metadata["annotations"]);
   const given = typeof metadata["name"] === "string" ? metadata["name"] : name;
   return {
     apiVersion: object["apiVersion"],
     kind: object["kind"],
-    metadata: { name: given, namespace, generation, creationTimestamp },
+    metadata: { name: given, namespace, generation, creationTimestamp, ...(annotations && { annotations }) },
     spec: object["spec"],
   };
 };

@@ -45,8 +45,18 @@ export const apiKeyJudge = (keys: readonly ApiKeyConfig[]): CallerJudge => {
   };
 };
 
-const knownKeyOf = ({ salt, hash, user, tenant, roles, groups, notBeforeMs, expiresMs }: ApiKeyConfig): KnownKey => {
-  const caller: Caller = { user, ...(tenant !== undefined && { tenant }), roles, groups };
+const knownKeyOf = ({
+  id,
+  salt,
+  hash,
+  user,
+  tenant,
+  roles,
+  groups,
+  notBeforeMs,
+  expiresMs,
+}: ApiKeyConfig): KnownKey => {
+  const caller: Caller = { user, clientKey: id, ...(tenant !== undefined && { tenant }), roles, groups };
   return {
     salt: Buffer.from(salt, "base64url"),
     hash: Buffer.from(hash, "base64url"),

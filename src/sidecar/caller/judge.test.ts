@@ -155,7 +155,7 @@ describe("an API key", () => {
 
   test("stands for what the config says of it", () => {
     expect(callerIn(judge(first.text, callerNowMs))).toEqual({
-      ...{ user: "bot-a", tenant: "acme" },
+      ...{ user: "bot-a", clientKey: "team-a", tenant: "acme" },
       ...{ roles: ["writer"], groups: ["bots"] },
     });
   });

@@ -3,7 +3,7 @@ import type { Identity } from "../exchange.ts";
 import type { CallerReason } from "./reasons.ts";
 
 /** Who the caller proved to be: what it adds to the workload's identity. Every text is within the bounds of the contract. */
-export interface Caller extends Pick<Identity, "tenant" | "roles" | "groups"> {
+export interface Caller extends Pick<Identity, "tenant" | "roles" | "groups" | "clientKey"> {
   readonly user: string;
 }
 

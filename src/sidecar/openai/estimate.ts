@@ -1,100 +1,150 @@
 /**
  * How many tokens a request can cost at most, before it is sent. Byte-level BPE never makes more tokens than a text has
- * UTF-8 bytes, so bytes are the safe bound of text; images, audio and files are bounded by their own units.
+ * UTF-8 bytes, so the bytes of the request are the safe bound: whatever it says, known member or not. Media are bounded by their own
+ * units, and what only names its content (a file, an earlier response) by the model's window.
  */
 import type { ModelConfig } from "../../config/contract.ts";
 import type { RequestBody } from "../exchange.ts";
 import type { JsonValue } from "../json/view.ts";
+import { audioBytesPerToken, mediaOf, type Sum } from "./media.ts";
+import { hostedToolOf } from "./tools.ts";
 
-/** Tokens around one message (role, separators); OpenAI's cookbook counts 3 to 4. */
+/** Tokens around one message (role, separators); OpenAI's cookbook counts 3 to 4, and 3 more before the answer. */
 export const messageTokens = 8;
-/** Audio is 10 tokens a second at most in the transcription models; nobody encodes speech below 1,000 bytes a second. */
-export const audioBytesPerToken = 100;
 /** Text bytes that make one token on average, rounded down on purpose (English is near 4, code 3, CJK 3). */
 export const textBytesPerToken = 3;
 
 /** What the input can cost. */
 export interface InputEstimate {
-  /** Never less than what the provider will count. */
+  /** Never less than what the provider will count, but for what `unknown` and `hosted` name. */
   readonly upperTokens: number;
   /** What it will probably be; for limits on the length, where a bound four times too high would refuse too much. */
   readonly likelyTokens: number;
+  /** Output that no maximum keeps down: tokens of a prediction, billed where they are rejected. */
+  readonly predictionTokens: number;
+  /** What the request names without saying how large it is, such as `file_id`. Absent: nothing. */
+  readonly unknown?: string;
+  /** A tool that the provider runs: its results are input of further turns. Absent: none. */
+  readonly hosted?: string;
+  /** What costs otherwise than the model's price says. Absent: nothing. */
+  readonly unpriced?: string;
 }
-
-interface Sum {
-  readonly model: ModelConfig;
-  textBytes: number;
-  mediaTokens: number;
-  messages: number;
-  /** Depth of the value that is looked at. */
-  depth: number;
-}
-
-/** Members of a request that become part of the prompt. */
-const promptMembers = ["messages", "input", "prompt", "instructions", "query"] as const;
-/** Members that are rendered into the prompt as they stand. */
-const renderedMembers = ["tools", "functions", "response_format", "text", "prediction"] as const;
 
 /** Estimates the input of a body; `extraText` is what we add to it (system prompt). */
-export function estimateInput(body: RequestBody, model: ModelConfig, extraText: string): InputEstimate {
+export function estimateInput(
+  body: RequestBody,
+  model: Pick<ModelConfig, "imageTokensMax">,
+  extraText: string,
+): InputEstimate {
+  const extraBytes = extraText === "" ? 0 : Buffer.byteLength(extraText);
   const sum: Sum = {
     model,
-    textBytes: Buffer.byteLength(extraText),
+    bytes: extraBytes + (extraText === "" ? 0 : messageTokens),
+    textBytes: extraBytes,
     mediaTokens: 0,
     messages: extraText === "" ? 0 : 1,
-    depth: 0,
+    predictionTokens: 0,
+    unknown: undefined,
+    hosted: undefined,
+    unpriced: undefined,
   };
-  if (body.kind === "json") {
-    const root = body.document.root;
-    for (const name of promptMembers) {
-      const value = root.get(name);
-      if (value) addPrompt(value, sum);
-    }
-    for (const name of renderedMembers) sum.textBytes += root.get(name)?.byteLength ?? 0;
-  }
-  if (body.kind === "multipart") {
-    for (const part of body.scan.parts) {
-      const bytes = part.end - part.start;
-      if (part.filename === undefined) sum.textBytes += part.name === "prompt" ? bytes : 0;
-      else if (part.name.startsWith("image") || part.name === "mask") sum.mediaTokens += model.imageTokensMax;
-      else sum.mediaTokens += Math.ceil(bytes / audioBytesPerToken);
-    }
-  }
-  const fixed = sum.mediaTokens + sum.messages * messageTokens;
-  return { upperTokens: sum.textBytes + fixed, likelyTokens: Math.ceil(sum.textBytes / textBytesPerToken) + fixed };
+  if (body.kind === "json") for (const [key, value] of body.document.root.entries()) addMember(key, value, sum);
+  if (body.kind === "multipart") addForm(body, sum);
+  const { predictionTokens, unknown, hosted, unpriced } = sum;
+  return {
+    upperTokens: sum.bytes + sum.mediaTokens,
+    likelyTokens: Math.ceil(sum.textBytes / textBytesPerToken) + sum.mediaTokens + sum.messages * messageTokens,
+    predictionTokens,
+    ...(unknown !== undefined && { unknown }),
+    ...(hosted !== undefined && { hosted }),
+    ...(unpriced !== undefined && { unpriced }),
+  };
 }
 
-/** Depth to which content is looked into: message, content list, part, media object. Deeper text counts as it stands. */
-const promptDepthMax = 6;
+/** Members that no model reads, and that may be long or stand in every request. All others count as they stand. */
+const unread: ReadonlySet<string> = new Set([
+  ...["model", "metadata", "logit_bias", "stream_options", "user", "safety_identifier", "prompt_cache_key"],
+  ...["include", "encoding_format", "stop"],
+]);
+/** Service tiers that cost what the price list says, or less. `auto` is what the project's administrator chose. */
+const listedTiers: ReadonlySet<string | undefined> = new Set(["auto", "default", "flex"]);
 
+function addMember(key: string, value: JsonValue, sum: Sum): void {
+  const { kind } = value;
+  if (kind === "number" || kind === "true" || kind === "false" || kind === "null" || unread.has(key)) return;
+  switch (key) {
+    case "messages":
+    case "input":
+    case "query":
+    case "instructions":
+      addPrompt(value, sum);
+      return;
+    case "prompt":
+      if (kind === "object") sum.unknown ??= "a prompt template"; // Responses: it stands at the provider
+      addPrompt(value, sum);
+      return;
+    case "previous_response_id":
+    case "conversation":
+      sum.unknown ??= key;
+      return;
+    case "tools":
+      sum.hosted ??= hostedToolOf(value);
+      break;
+    case "web_search_options":
+      if (kind === "object") sum.hosted ??= key;
+      break;
+    case "service_tier":
+      if (!listedTiers.has(value.string())) sum.unpriced ??= "service_tier";
+      return;
+    case "prediction":
+      sum.predictionTokens += value.byteLength;
+      break;
+  }
+  sum.bytes += value.byteLength;
+  sum.textBytes += value.byteLength;
+}
+
+/** A prompt counts by its bytes and, where it is bare text, as the message that it becomes. */
 function addPrompt(value: JsonValue, sum: Sum): void {
+  sum.bytes += value.byteLength;
+  if (value.kind === "string") sum.bytes += messageTokens;
+  visit(value, sum);
+}
+
+/** Looks for media, counts texts. The brackets, keys and quotes of a message are more bytes than it has tokens around it. */
+function visit(value: JsonValue, sum: Sum): void {
   const { kind } = value;
   if (kind === "string") {
     sum.textBytes += value.byteLength - 2;
     return;
   }
-  if ((kind !== "array" && kind !== "object") || sum.depth >= promptDepthMax) {
-    // an embeddings input may be a list of token numbers: each number is one token, and its text is at least a byte
-    sum.textBytes += value.byteLength;
+  if (kind === "array" && value.item(0)?.kind === "number") {
+    addNumbers(value, sum);
     return;
   }
-  if (kind === "object" && isMedia(value, sum)) return;
-  sum.depth++;
-  value.eachChild(addPrompt, sum);
-  sum.depth--;
+  if (kind === "object" && mediaOf(value, sum)) return;
+  if (kind === "array" || kind === "object") value.eachChild(visit, sum);
+  else sum.textBytes += value.byteLength;
 }
 
-/** Counts a message; and a part that is no text by its own measure: true when that was all. */
-function isMedia(value: JsonValue, sum: Sum): boolean {
-  if (value.get("role")) sum.messages++;
-  const type = value.get("type")?.string();
-  if (type === "image_url" || type === "input_image") {
-    sum.mediaTokens += sum.model.imageTokensMax;
-    return true;
+/** A list of token numbers (embeddings, completions): each is one token. What else stands in it counts as it is written. */
+function addNumbers(list: JsonValue, sum: Sum): void {
+  let others = 0;
+  for (const item of list.items()) if (item.kind !== "number") others += item.byteLength;
+  if (others === 0) sum.bytes -= list.byteLength - list.length;
+  sum.textBytes += (others === 0 ? list.length : list.byteLength) * textBytesPerToken;
+}
+
+/** Fields of a form count by their bytes; images by theirs, and what is to be heard by its length. */
+function addForm({ scan }: Extract<RequestBody, { kind: "multipart" }>, sum: Sum): void {
+  for (const { name, filename, start, end } of scan.parts) {
+    const bytes = end - start;
+    if (filename !== undefined && (name.startsWith("image") || name === "mask"))
+      sum.mediaTokens += sum.model.imageTokensMax;
+    else if (filename !== undefined && name === "file") sum.mediaTokens += Math.ceil(bytes / audioBytesPerToken);
+    else if (name !== "model") {
+      sum.bytes += bytes + messageTokens;
+      sum.textBytes += name === "prompt" ? bytes : 0;
+    }
   }
-  if (type !== "input_audio" && type !== "file" && type !== "input_file") return false;
-  // base64: 4 characters for 3 bytes; a file's text is at most its bytes
-  sum.mediaTokens +=
-    type === "input_audio" ? Math.ceil((value.byteLength * 3) / 4 / audioBytesPerToken) : value.byteLength;
-  return true;
 }

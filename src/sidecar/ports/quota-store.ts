@@ -12,6 +12,8 @@ import type { WindowSpec } from "../../base/window.ts";
 export interface Claim {
   /** Key of the counter without prefix: quota, limit and subject, `[A-Za-z0-9._:/=-]`, at most 512 characters. */
   readonly counter: string;
+  /** Cluster: one counter for all namespaces, which `peek` finds under `clusterNamespace`. Absent: the namespace's own. */
+  readonly scope?: "Cluster";
   readonly window: WindowSpec;
   /** Limit plus burst, in units of the resource, 0 to 2^53-1. */
   readonly max: number;
@@ -47,7 +49,10 @@ export interface ReserveRequest {
   };
 }
 
-/** State of one claim after the decision, in the order of the claims. */
+/**
+ * State of one claim after the decision, in the order of the claims. A claim that was not looked at, as claims elsewhere had refused
+ * already, has zeros.
+ */
 export interface ClaimState {
   /** Charged and held together, including this hold where it was admitted. */
   readonly used: number;
@@ -72,6 +77,8 @@ export interface Settlement {
   readonly namespace: string;
   readonly holdId: string;
   readonly amounts: readonly number[];
+  /** Claims of the reservation, from who settles a hold that this process may have settled before. Absent: the store knows what it needs. */
+  readonly claims?: readonly Claim[];
 }
 
 /** Counters and holds, kept for all who open the same store; namespaces do not see each other. */

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chargedTokens, costOf, nameInKey } from "./plan.ts";
+import { chargedTokens } from "./plan.ts";
+import { costOf } from "./price.ts";
+import { nameInKey } from "./subject.ts";
 
 const model = {
   outputTokensMax: 1000,

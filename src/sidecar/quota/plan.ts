@@ -1,12 +1,16 @@
 /** Which limits of which quotas a request meets, and what each will cost: from config and request to claims. */
-import { createHash } from "node:crypto";
 import { calendarBoundaries } from "../../base/calendar.ts";
 import type { WindowSpec } from "../../base/window.ts";
-import type { LimitConfig, ModelConfig, QuotaConfig } from "../../config/contract.ts";
-import { counterName, sharedSubject } from "../../redis/keys.ts";
+import type { ModelConfig } from "../../config/contract.ts";
+import type { LimitConfig, QuotaConfig } from "../../config/quota.ts";
+import { epochOf } from "../../redis/epoch.ts";
+import { counterName } from "../../redis/keys.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
+import { audioTokensPerSecond } from "../openai/media.ts";
 import type { Claim } from "../ports/quota-store.ts";
-import { saidModel } from "../said-names.ts";
+import type { OutputSizes } from "./output-sizes.ts";
+import { costOf, outputPriceOf } from "./price.ts";
+import { subjectsOf } from "./subject.ts";
 
 /** One claim with what is needed to word a refusal and to settle. */
 export interface PlannedClaim {
@@ -14,49 +18,14 @@ export interface PlannedClaim {
   readonly quota: QuotaConfig;
   readonly limit: LimitConfig;
   readonly subject: string;
-}
-
-const tokensPerPrice = 1_000_000;
-
-/** Nano-dollars of an amount of tokens, rounded up. Exact: products beyond 2^53 are done in whole numbers. */
-export function costOf(model: ModelConfig, tokens: { input: number; cachedInput: number; output: number }): number {
-  const price = model.pricing;
-  if (price === undefined) return 0;
-  const fresh = Math.max(0, tokens.input - tokens.cachedInput);
-  const sum =
-    BigInt(fresh) * BigInt(price.inputPerMTok) +
-    BigInt(Math.min(tokens.cachedInput, tokens.input)) * BigInt(price.cachedInputPerMTok) +
-    BigInt(tokens.output) * BigInt(price.outputPerMTok);
-  const million = BigInt(tokensPerPrice);
-  return Number((sum + million - 1n) / million);
+  /** Tokens of output that are held whatever is granted: what was learned. Absent: what is granted. */
+  readonly outputHeld?: number;
 }
 
 const applies = (quota: QuotaConfig, limit: LimitConfig, exchange: Authorized): boolean =>
   (quota.rules === undefined || quota.rules.includes(exchange.rule.name)) &&
   (limit.models === undefined || limit.models.includes(exchange.model)) &&
   (limit.endpoints === undefined || limit.endpoints.includes(exchange.match.endpoint.name));
-
-const subjectParts: Record<QuotaConfig["per"][number], (exchange: Authorized) => string> = {
-  ServiceAccount: (x) => `sa=${x.identity.namespace}/${x.identity.serviceAccount}`,
-  Namespace: (x) => `ns=${x.identity.namespace}`,
-  Pod: (x) => `pod=${x.identity.pod ?? "-"}`,
-  Model: (x) => `model=${nameInKey(x.model)}`,
-  Endpoint: (x) => `endpoint=${x.match.endpoint.name}`,
-};
-
-/** Characters of a name that a key takes as it stands; a longer one, and a text that is no name, is told by its digest. */
-const nameInKeyCharsMax = 128;
-
-/** A client's text as part of a counter's key: other characters than those of names become `=XX`, so two names never meet. */
-export function nameInKey(text: string): string {
-  const plain = text.replaceAll(/[^A-Za-z0-9._-]/gu, (character) => `=${Buffer.from(character).toString("hex")}`);
-  if (plain.length <= nameInKeyCharsMax && saidModel(text) === text) return plain;
-  return `sha256=${createHash("sha256").update(text).digest("hex")}`;
-}
-
-/** The value that a quota counts by: `sa=team/bot:model=gpt-4o`; `all` for one shared counter. */
-const subjectOf = (quota: QuotaConfig, exchange: Authorized): string =>
-  quota.per.length === 0 ? sharedSubject : quota.per.map((part) => subjectParts[part](exchange)).join(":");
 
 function windowOf(limit: LimitConfig, nowMs: number): WindowSpec {
   const window = limit.window;
@@ -68,66 +37,106 @@ function windowOf(limit: LimitConfig, nowMs: number): WindowSpec {
   };
 }
 
-/** What a request holds of a resource: a part that is certain, and a part for each token of output. */
-function holdOf(limit: LimitConfig, estimate: Estimate, model: ModelConfig): { amount: number; perOutput: number } {
-  switch (limit.resource) {
+const counterOf = (
+  { namespace, name: quota }: QuotaConfig,
+  { name: limit, resets }: LimitConfig,
+  subject: string,
+): string => counterName({ namespace, quota, limit, subject, epochMs: epochOf(resets, subject) });
+
+/** Limit and burst, or what stands in their place for a while. */
+const maxOf = ({ limit, burst, override }: LimitConfig, { clock }: Authorized): number =>
+  override !== undefined && clock.nowMs() < override.untilMs ? override.max : limit + burst;
+
+/**
+ * What a request holds of a resource: a part that is certain, and a part for each token of output. `learned`: the output to hold in place of
+ * that.
+ */
+function holdOf(
+  { resource }: LimitConfig,
+  { inputTokens, outputExtra = 0 }: Estimate,
+  model: ModelConfig,
+  learned: number | undefined,
+): { amount: number; perOutput: number } {
+  const output = learned ?? outputExtra;
+  const perToken = learned === undefined ? 1 : 0;
+  switch (resource) {
     case "Requests":
     case "Concurrency":
       return { amount: 1, perOutput: 0 };
     case "InputTokens":
-      return { amount: estimate.inputTokens, perOutput: 0 };
+      return { amount: inputTokens, perOutput: 0 };
     case "OutputTokens":
-      return { amount: 0, perOutput: 1 };
+      return { amount: output, perOutput: perToken };
     case "TotalTokens":
-      return { amount: estimate.inputTokens, perOutput: 1 };
+      return { amount: inputTokens + output, perOutput: perToken };
     case "Cost":
       return {
-        amount: costOf(model, { input: estimate.inputTokens, cachedInput: 0, output: 0 }),
-        perOutput: (model.pricing?.outputPerMTok ?? 0) / tokensPerPrice,
+        amount: costOf(model, { input: inputTokens, cachedInput: 0, output }),
+        perOutput: perToken * outputPriceOf(model),
       };
   }
 }
 
-/** Claims of every limit that applies, in the order of the config. */
+/** Output that a quota of P99 holds; undefined: another quota, or too few outputs were seen. */
+function learnedOutput(
+  { reservation }: QuotaConfig,
+  { model, match, estimate }: Authorized & { estimate: Estimate },
+  sizes: OutputSizes | undefined,
+): number | undefined {
+  if (reservation.output !== "P99") return undefined;
+  const tokens = sizes?.p99(model, match.endpoint.name);
+  if (tokens === undefined) return undefined;
+  return Math.min(tokens * estimate.choices, estimate.outputTokens) + (estimate.outputExtra ?? 0);
+}
+
+/** Claims of every limit that applies, in the order of the config; of one that counts by Group one for each group. Refuses as `subjectsOf`. */
 export function planClaims(
   quotas: readonly QuotaConfig[],
   exchange: Authorized & { estimate: Estimate },
   model: ModelConfig,
+  sizes?: OutputSizes,
 ): PlannedClaim[] {
   const metered = exchange.match.endpoint.metered === "usage";
   const planned: PlannedClaim[] = [];
   for (const quota of quotas) {
+    let subjects: readonly string[] | undefined;
+    const learned = metered ? learnedOutput(quota, exchange, sizes) : undefined;
     for (const limit of quota.limits) {
       if (!applies(quota, limit, exchange)) continue;
       if (!metered && limit.resource !== "Requests" && limit.resource !== "Concurrency") continue;
-      const subject = subjectOf(quota, exchange);
-      planned.push({
-        quota,
-        limit,
-        subject,
-        claim: {
-          counter: counterName({ namespace: quota.namespace, quota: quota.name, limit: limit.name, subject }),
-          window: windowOf(limit, exchange.clock.nowMs()),
-          max: limit.limit + limit.burst,
-          ...holdOf(limit, exchange.estimate, model),
-          enforced: quota.mode === "Enforce",
-        },
-      });
+      subjects ??= subjectsOf(quota, exchange);
+      for (const subject of subjects) {
+        planned.push({
+          quota,
+          limit,
+          subject,
+          ...(learned !== undefined && { outputHeld: learned }),
+          claim: {
+            counter: counterOf(quota, limit, subject),
+            ...(quota.scope && { scope: quota.scope }),
+            window: windowOf(limit, exchange.clock.nowMs()),
+            max: maxOf(limit, exchange),
+            ...holdOf(limit, exchange.estimate, model, learned),
+            enforced: quota.mode === "Enforce",
+          },
+        });
+      }
     }
   }
   return planned;
 }
 
-/** Tokens that an ended request is charged for. `held`: what the reservation took. */
+/** Tokens that an ended request is charged for. `held`: what the reservation took; `outputMax`: what was let through, where that is more. */
 export function chargedTokens(
   ending: Ending,
-  held: { input: number; output: number },
+  held: { input: number; output: number; outputMax?: number },
   onUnknownUsage: QuotaConfig["reservation"]["onUnknownUsage"],
 ): { input: number; cachedInput: number; output: number } {
   if (ending.outcome === "hit" || ending.outcome === "refused") return { input: 0, cachedInput: 0, output: 0 };
   if (ending.usage) {
     return {
-      input: ending.usage.inputTokens,
+      // audio that is billed by its length counts as the tokens that other models make of it
+      input: ending.usage.inputTokens + Math.ceil((ending.usage.seconds ?? 0) * audioTokensPerSecond),
       cachedInput: ending.usage.cachedInputTokens,
       output: ending.usage.outputTokens,
     };
@@ -135,7 +144,7 @@ export function chargedTokens(
   const observed = {
     input: held.input,
     cachedInput: 0,
-    output: Math.min(held.output, ending.observedOutputTokens ?? 0),
+    output: Math.min(held.outputMax ?? held.output, ending.observedOutputTokens ?? 0),
   };
   const reserved = { input: held.input, cachedInput: 0, output: held.output };
   switch (ending.outcome) {
@@ -151,14 +160,16 @@ export function chargedTokens(
   }
 }
 
-/** The actual amount of one claim. Requests count 1 whatever came of them, Concurrency is given back by the store. */
+/** The actual amount of one claim. Requests count 1 whatever came of them, Concurrency is given back by the store. `held.output`: what was granted. */
 export function actualAmount(
   planned: PlannedClaim,
   ending: Ending,
   held: { input: number; output: number },
   model: ModelConfig,
 ): number {
-  const tokens = chargedTokens(ending, held, planned.quota.reservation.onUnknownUsage);
+  const { outputHeld } = planned;
+  const kept = outputHeld === undefined ? held : { ...held, output: outputHeld, outputMax: held.output };
+  const tokens = chargedTokens(ending, kept, planned.quota.reservation.onUnknownUsage);
   switch (planned.limit.resource) {
     case "Requests":
       return 1;

@@ -2,20 +2,30 @@
  * Stage 6: reserves every quota that applies and looks the cache up, both in one round trip. What it took it gives back in
  * here: settled at what the call really cost, released when nothing was called.
  */
-import type { ModelConfig, QuotaConfig, RouteConfig } from "../../config/contract.ts";
+import type { ModelConfig, RouteConfig } from "../../config/contract.ts";
 import { unknownModel } from "../../config/model-defaults.ts";
+import type { QuotaConfig } from "../../config/quota.ts";
 import { type CachePlan, planCache } from "../cache/plan.ts";
 import type { CachedAnswer, CacheSeal } from "../cache/seal.ts";
-import { GatewayError, refuse } from "../errors.ts";
-import { type Admitted, type CacheableAnswer, know, type Shaped } from "../exchange.ts";
+import { type GatewayError, refuse } from "../errors.ts";
+import { type Admitted, type CacheableAnswer, type Ending, know, type Shaped } from "../exchange.ts";
 import type { SidecarMetrics } from "../metrics.ts";
 import type { CacheStore } from "../ports/cache-store.ts";
 import type { QuotaStore, ReserveResult } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
+import { checkBounds, checkLater } from "../quota/bounds.ts";
+import { boundClaims } from "../quota/claim-bound.ts";
+import { quotaChoice } from "../quota/condition.ts";
+import { type Downgrade, downgradeModel } from "../quota/downgrade.ts";
 import type { LeaseKeeper } from "../quota/leases.ts";
+import { learnOutput, type OutputSizes } from "../quota/output-sizes.ts";
 import { actualAmount, type PlannedClaim, planClaims } from "../quota/plan.ts";
-import { quotaRefusal, rateLimitHeaders } from "../quota/refusal.ts";
+import { rateLimitHeaders } from "../quota/rate-limit-headers.ts";
+import { quotaRefusal } from "../quota/refusal.ts";
 import type { Settler } from "../quota/settler.ts";
+import { shareRefusal, whileAway } from "../quota/share/away.ts";
+import type { LocalHold } from "../quota/share/ledger.ts";
+import type { LocalShares, OwnCharge } from "../quota/share/local-shares.ts";
 import type { Stage } from "../stage.ts";
 import { sendCached } from "./cached-answer.ts";
 
@@ -31,27 +41,52 @@ export interface AdmitDeps {
   readonly seal: CacheSeal;
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
+  readonly shares: LocalShares;
+  readonly sizes: OutputSizes;
   readonly metrics: SidecarMetrics;
   readonly random: () => number;
+  /** For requests that limits refuse which name another model; absent: they are refused. */
+  readonly downgrade?: Downgrade | undefined;
+}
+
+/** What was decided on a request, by the store or, where that is away, by this sidecar's shares. */
+interface Reserved {
+  /** What was decided on: all claims, or those that shares decide. */
+  readonly planned: readonly PlannedClaim[];
+  readonly result: ReserveResult;
+  readonly isLocal: boolean;
+  /** Admitted by shares. */
+  readonly hold?: LocalHold | undefined;
+  /** Admitted by the store, and learned from. */
+  readonly own?: readonly OwnCharge[] | undefined;
 }
 
 /** Refuses with 429 when a quota has no room; answers from the cache; else hands on with everything held. */
-export const admit =
-  (deps: AdmitDeps): Stage<Shaped, Admitted> =>
-  (next) =>
-  async (exchange) => {
+export const admit = (deps: AdmitDeps): Stage<Shaped, Admitted> => {
+  const choice = quotaChoice(deps.quotas, (quota) => deps.metrics.quotaConditionFailed(quota));
+  const learns = deps.quotas.some((quota) => quota.failurePolicy === "LocalShare");
+  const sizes = deps.quotas.some(({ reservation }) => reservation.output === "P99") ? deps.sizes : undefined;
+  return (next) => async (exchange) => {
     const model = deps.route.models[exchange.model] ?? unknownModel;
-    const planned = planClaims(deps.quotas, exchange, model);
-    checkPrices(planned, exchange, model);
+    const quotas = choice(exchange);
+    checkLater(quotas, exchange);
+    const planned = boundClaims(planClaims(quotas, exchange, model, sizes), deps.metrics);
+    checkBounds(planned, exchange, model);
     const plan = planCache(exchange, deps.route, deps.seal);
     // both are asked in one tick, so both travel in one write; neither waits for the other
-    const reserving = planned.length === 0 ? undefined : reserve(deps, exchange, planned);
+    const reserving = planned.length === 0 ? undefined : reserve(deps, exchange, planned, learns);
     const looking = plan?.control.lookUp === true ? lookUp(deps, plan, exchange) : undefined;
-    const [result, found] = await Promise.all([reserving, looking]);
-    if (result && !result.admitted) throw refused(deps, exchange, planned, result);
-    if (result) {
-      holdUntilEnd(deps, exchange, planned, result, model);
-      exchange.answerHeaders.push(...rateLimitHeaders(planned, result));
+    const [reserved, found] = await Promise.all([reserving, looking]);
+    if (reserved && !reserved.result.admitted) {
+      const refusal = () => refused(deps, exchange, planned, reserved);
+      const to = deps.downgrade && downgradeModel(exchange, reserved.planned, reserved.result);
+      if (to === undefined || !deps.downgrade) throw refusal();
+      return deps.downgrade(exchange, { to, refusal, passed: () => countRefusing(deps, reserved, "downgraded") });
+    }
+    if (sizes) learnOutput(sizes, exchange); // after a downgrade it is another model's output
+    if (reserved) {
+      holdUntilEnd(deps, exchange, planned, reserved, model);
+      exchange.answerHeaders.push(...rateLimitHeaders(reserved.planned, reserved.result, reserved.isLocal));
     }
     if (plan) exchange.answerHeaders.push(["cache-status", cacheStatus(plan, found)]);
     if (found && plan) {
@@ -60,53 +95,46 @@ export const admit =
     }
     if (plan?.control.onlyIfCached) throw refuse("not_in_cache");
     const fillCache = plan?.control.store ? filler(deps, plan, exchange) : undefined;
-    return next(know(exchange, { fillCache, sendOutputCap: capToSend(exchange, planned, result) }));
+    return next(know(exchange, { fillCache, sendOutputCap: capToSend(exchange, planned, reserved?.result) }));
   };
-
-function checkPrices(planned: readonly PlannedClaim[], exchange: Shaped, model: ModelConfig): void {
-  if (model.pricing === undefined && planned.some((p) => p.limit.resource === "Cost" && p.claim.enforced)) {
-    throw refuse("price_unknown", exchange.model.slice(0, 100));
-  }
-}
+};
 
 /** The least output that a hold must cover, in tokens. */
 function outputMinOf({ estimate }: Shaped, planned: readonly PlannedClaim[]): number {
-  const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output === "Cap");
+  const flexible = !estimate.capAsked && planned.every((p) => p.quota.reservation.output !== "Requested");
   const least = Math.min(outputGrantTokensMin, estimate.outputCap) * estimate.choices;
   // where no tokens are counted nothing is held, whatever the model could write
   return flexible ? Math.min(least, estimate.outputTokens) : estimate.outputTokens;
 }
 
-/** undefined: the store is away and every quota that applies allows that. */
+/** undefined: the store is away and every quota that applies allows that. `learns`: some have shares. */
 async function reserve(
   deps: AdmitDeps,
   exchange: Shaped,
   planned: readonly PlannedClaim[],
-): Promise<ReserveResult | undefined> {
+  learns: boolean,
+): Promise<Reserved | undefined> {
   const { estimate } = exchange;
-  const min = outputMinOf(exchange, planned);
+  const { namespace } = exchange.identity;
+  const output = { wanted: estimate.outputTokens, min: outputMinOf(exchange, planned), step: estimate.choices };
+  const leaseMs = leaseOf(planned);
+  const claims = planned.map((p) => p.claim);
   try {
-    return await deps.quotaStore.reserve({
-      namespace: exchange.identity.namespace,
-      holdId: exchange.id,
-      leaseMs: leaseOf(planned),
-      claims: planned.map((p) => p.claim),
-      output: { wanted: estimate.outputTokens, min, step: estimate.choices },
-    });
+    const result = await deps.quotaStore.reserve({ namespace, holdId: holdIdOf(exchange), leaseMs, claims, output });
+    const own = learns ? deps.shares.learn(namespace, planned, result) : undefined;
+    return { planned, result, own, isLocal: false };
   } catch (cause) {
     if (!(cause instanceof StoreUnavailable)) throw cause;
-    const denies = planned.find((p) => p.quota.mode === "Enforce" && p.quota.failurePolicy === "Deny");
-    deps.metrics.quotaUnenforced(denies ? "denied" : "allowed");
-    // 1 to 5 s, spread, so that all sidecars do not come back at once
-    if (denies)
-      throw new GatewayError("quota_store_unavailable", [], {
-        cause,
-        retryAfterMs: 1000 + Math.floor(deps.random() * 4000),
-      });
-    exchange.call.isUnenforced = true;
-    return undefined;
+    const decision = whileAway(deps, exchange, planned, { cause, leaseMs, output });
+    return decision && { ...decision, isLocal: true };
   }
 }
+
+/**
+ * A downgraded request has a hold of its own: what became of the first attempt's may be unknown, and the store would answer for that one
+ * once more.
+ */
+const holdIdOf = ({ id, call }: Shaped): string => (call.downgradedFrom === undefined ? id : `${id}:d`);
 
 const leaseOf = (planned: readonly PlannedClaim[]): number =>
   Math.min(...planned.map((p) => p.quota.reservation.leaseMs));
@@ -115,12 +143,23 @@ function refused(
   deps: AdmitDeps,
   exchange: Shaped,
   planned: readonly PlannedClaim[],
-  result: ReserveResult,
+  reserved: Reserved,
 ): GatewayError {
+  countRefusing(deps, reserved, "refused");
+  const outputMin = outputMinOf(exchange, planned);
+  if (reserved.isLocal) return shareRefusal(reserved, planned, outputMin, deps.random);
+  return quotaRefusal(planned, reserved.result, outputMin);
+}
+
+/** Counts every limit that refuses. */
+function countRefusing(
+  { metrics }: AdmitDeps,
+  { planned, result }: Reserved,
+  decision: "refused" | "downgraded",
+): void {
   for (const [i, p] of planned.entries()) {
-    if (result.claims[i]?.exceeded && p.claim.enforced) deps.metrics.quotaDecision(p.quota, p.limit.name, "refused");
+    if (result.claims[i]?.exceeded && p.claim.enforced) metrics.quotaDecision(p.quota, p.limit.name, decision);
   }
-  return quotaRefusal(planned, result, outputMinOf(exchange, planned));
 }
 
 /** Keeps the hold alive while the request runs, and settles or releases it when it ends. */
@@ -128,28 +167,38 @@ function holdUntilEnd(
   deps: AdmitDeps,
   exchange: Shaped,
   planned: readonly PlannedClaim[],
-  result: ReserveResult,
+  reserved: Reserved,
   model: ModelConfig,
 ): void {
-  const namespace = exchange.identity.namespace;
-  const held = { input: exchange.estimate.inputTokens, output: result.outputGranted };
-  for (const [i, p] of planned.entries()) {
+  const { result, hold, own } = reserved;
+  const { identity, estimate } = exchange;
+  const holdId = holdIdOf(exchange);
+  const { namespace } = identity;
+  const held = { input: estimate.inputTokens, output: result.outputGranted + (estimate.outputExtra ?? 0) };
+  for (const [i, p] of reserved.planned.entries()) {
     if (result.claims[i]?.exceeded) deps.metrics.quotaDecision(p.quota, p.limit.name, "would_refuse");
   }
-  deps.leases.keep(namespace, exchange.id, leaseOf(planned));
+  // absent: it is given back as if never asked
+  const amountsOf = (ending: Ending): number[] | undefined =>
+    ending.outcome === "refused" ? undefined : planned.map((p) => actualAmount(p, ending, held, model));
+  if (reserved.isLocal) {
+    if (hold) exchange.onEnd((ending) => deps.shares.end(hold, amountsOf(ending)));
+    return;
+  }
+  deps.leases.keep(namespace, holdId, leaseOf(planned));
   exchange.onEnd((ending) => {
-    deps.leases.drop(exchange.id);
-    if (ending.outcome === "refused") deps.settler.release(namespace, exchange.id);
-    else
-      deps.settler.settle({
-        namespace,
-        holdId: exchange.id,
-        amounts: planned.map((p) => actualAmount(p, ending, held, model)),
-      });
+    const amounts = amountsOf(ending);
+    deps.leases.drop(holdId);
+    if (amounts) deps.settler.settle({ namespace, holdId, amounts });
+    else deps.settler.release(namespace, holdId);
+    if (own) deps.shares.settled(own, amounts);
   });
 }
 
-/** The cap that keeps the output within what was held; absent when the client's own maximum does, or no quota counts output. */
+/**
+ * The cap that keeps the output within what was held, or within the figure that stands for the model; absent when the client's own maximum
+ * does, or no quota counts output.
+ */
 function capToSend(
   exchange: Shaped,
   planned: readonly PlannedClaim[],
@@ -157,7 +206,7 @@ function capToSend(
 ): number | undefined {
   const { estimate } = exchange;
   if (estimate.capAsked) return undefined;
-  const counted = planned.some((p) => (p.claim.perOutput ?? 0) > 0 && p.quota.reservation.output === "Cap");
+  const counted = planned.some((p) => (p.claim.perOutput ?? 0) > 0 || p.outputHeld !== undefined);
   if (counted && result) return Math.max(1, Math.floor(result.outputGranted / estimate.choices));
   return estimate.capWanted ? estimate.outputCap : undefined;
 }

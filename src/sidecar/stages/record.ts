@@ -23,6 +23,20 @@ export interface RecordDeps {
 const identityText = (x: { identity: { namespace: string; serviceAccount: string } }): string =>
   `${x.identity.namespace}/${x.identity.serviceAccount}`;
 
+const quotaWord = ({ isUnenforced, isLocalShare }: Admitted["call"]): string => {
+  if (isUnenforced) return "unenforced";
+  return isLocalShare ? "local_share" : "enforced";
+};
+
+/** The bounds that admission reckoned with, for whoever replays them. `asked`: the client named the output's maximum. */
+const heldOf = ({ inputTokens, outputTokens, outputExtra, choices, capAsked }: Admitted["estimate"]) => ({
+  input: inputTokens,
+  output: outputTokens,
+  outputExtra, // left out where there is none
+  choices,
+  asked: capAsked,
+});
+
 /** Writes the intent and waits until it is durable; refuses with 503 when it cannot be and the route says Deny. */
 export const record =
   (deps: RecordDeps): Stage<Admitted, Admitted> =>
@@ -40,14 +54,18 @@ export const record =
       identity: identityText(exchange),
       user: exchange.identity.user,
       tenant: exchange.identity.tenant,
+      clientKey: exchange.identity.clientKey,
+      pod: exchange.identity.pod,
+      app: exchange.identity.app,
       method: match.endpoint.method,
       endpoint: match.endpoint.name,
       path: match.path,
       model: saidModel(exchange.model),
+      downgradedFrom: exchange.call.downgradedFrom?.slice(0, 256), // left out where the model is the one that was asked for
       streamed: exchange.streamed,
       bodyBytes: body.kind === "none" ? 0 : body.kind === "raw" ? (body.length ?? null) : body.bytes.length,
-      quota: exchange.call.isUnenforced ? "unenforced" : "enforced",
-      heldTokens: { input: exchange.estimate.inputTokens, output: exchange.estimate.outputTokens },
+      quota: quotaWord(exchange.call),
+      heldTokens: heldOf(exchange.estimate),
     });
     try {
       await deps.sink.write(intent);
@@ -75,6 +93,7 @@ export function recordOutcome(deps: RecordDeps, exchange: Exchange, ending: Endi
     tenant: exchange.identity?.tenant,
     endpoint: exchange.match?.endpoint.name ?? null,
     model: exchange.model === undefined ? null : saidModel(exchange.model),
+    downgradedFrom: call.downgradedFrom?.slice(0, 256),
     outcome: ending.outcome,
     status: ending.status,
     errorCode: ending.errorCode === undefined ? null : saidWord(ending.errorCode),

@@ -5,11 +5,12 @@ import { refuse } from "../errors.ts";
 import { type Authorized, type Estimate, know, type Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
 import type { JsonValue } from "../json/view.ts";
-import { estimateInput } from "../openai/estimate.ts";
+import { fieldOf } from "../multipart/scan.ts";
+import { boundOf, inputOf } from "../quota/input-bound.ts";
 import type { Stage } from "../stage.ts";
 import { typed } from "./accept.ts";
 
-/** Names under which a request asks for its output maximum, by endpoint path; the first that stands counts. */
+/** Names under which a request asks for its output maximum, by endpoint path. Servers differ in which they read: the larger counts. */
 export const outputMembers: Readonly<Record<string, readonly string[]>> = {
   "/chat/completions": ["max_completion_tokens", "max_tokens"],
   "/completions": ["max_tokens"],
@@ -81,8 +82,8 @@ function checkMessages(exchange: Authorized, rule: RuleConfig): void {
 
 /** Upper bounds of the cost; refuses what is over the rule's limits. */
 function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estimate {
-  const { limits, systemPrompt } = exchange.rule.request;
-  const input = estimateInput(exchange.body, model, systemPrompt ?? "");
+  const { limits } = exchange.rule.request;
+  const input = inputOf(exchange, model);
   if (limits.inputTokens !== undefined && input.likelyTokens > limits.inputTokens) {
     throw refuse("input_too_long", String(input.likelyTokens), String(limits.inputTokens));
   }
@@ -97,12 +98,16 @@ function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estim
     ? (asked ?? Math.min(limits.outputTokens ?? model.outputTokensMax, model.outputTokensMax))
     : 0;
   const metered = exchange.match.endpoint.metered === "usage";
+  const isBounded = input.hosted !== undefined && exchange.match.endpoint.path === "/responses";
+  const calls = isBounded ? wish.integer("max_tool_calls", 0) : undefined;
   return {
-    inputTokens: metered ? input.upperTokens : 0,
+    ...boundOf(input, { metered, window: model.inputTokensMax, calls }),
+    ...(input.predictionTokens > 0 && { outputExtra: input.predictionTokens * choices }),
     outputTokens: metered ? cap * choices : 0,
     outputCap: cap,
     choices,
-    capAsked: asked !== undefined || !producesText,
+    // where no member takes a cap the hold is whole: to hold less would ask nobody to write less
+    capAsked: asked !== undefined || !producesText || outputMembers[exchange.match.endpoint.path] === undefined,
     // a rule that limits the output has it asked for, quota or not
     capWanted: asked === undefined && limits.outputTokens !== undefined,
   };
@@ -110,6 +115,7 @@ function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estim
 
 function choicesOf(exchange: Authorized, wish: Wish): number {
   const name = exchange.match.endpoint.name;
+  if (name === "ImagesEdits") return formInteger(exchange, "n") ?? 1;
   if (!["ChatCompletions", "Completions", "ImagesGenerations"].includes(name)) return 1;
   const n = wish.integer("n", 1) ?? 1;
   const prompts = name === "Completions" ? wish.member("prompt") : undefined;
@@ -118,13 +124,22 @@ function choicesOf(exchange: Authorized, wish: Wish): number {
   return Math.max(n, name === "Completions" ? (wish.integer("best_of", 1) ?? 1) : 1) * Math.max(1, lists);
 }
 
+/** A whole number of at least 1 in a form; undefined when it has none. */
+function formInteger({ body }: Authorized, name: string): number | undefined {
+  const text = body.kind === "multipart" ? fieldOf(body.bytes, body.scan, { name }) : undefined;
+  if (text === undefined) return undefined;
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw typed(name, "an integer of at least 1");
+  return Number(text);
+}
+
 function askedOutput(exchange: Authorized, wish: Wish): number | undefined {
   const path = exchange.match.endpoint.path;
+  let asked: number | undefined;
   for (const member of outputMembers[path] ?? []) {
     const value = wish.integer(member, 1);
-    if (value !== undefined) return value;
+    if (value !== undefined) asked = Math.max(asked ?? 0, value);
   }
-  return path === "/completions" ? completionsOutputDefault : undefined;
+  return asked ?? (path === "/completions" ? completionsOutputDefault : undefined);
 }
 
 /** Edits that make the body what the rule says; later lists win over what the client sent. */

@@ -1,8 +1,12 @@
 /** Opens the stores that a sidecar uses: Redis where a file or a URL says where it is, memory for one machine. */
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Stores } from "../options.ts";
 import { followRedisFile, readRedisFile } from "../redis-file.ts";
+
+import { LossGuard } from "./loss-guard.ts";
+
 import { createMemoryCacheStore } from "./memory/cache.ts";
 import { createMemoryQuotaStore } from "./memory/quota.ts";
 import { openRedis, type RedisStores } from "./redis/open.ts";
@@ -24,7 +28,7 @@ export interface StoreSettings {
 export async function openStores(settings: StoreSettings): Promise<Stores> {
   const { redisFile, redisUrl, clock, log } = settings;
   if (redisFile !== undefined) return openFromFile(redisFile, settings);
-  if (redisUrl !== undefined) return storesIn(openRedis({ url: redisUrl, clock, log }), () => undefined);
+  if (redisUrl !== undefined) return storesIn(openRedis({ url: redisUrl, clock, log }), settings, () => undefined);
   return {
     kind: "memory",
     quota: createMemoryQuotaStore({ clock }),
@@ -44,15 +48,19 @@ async function openFromFile(path: string, settings: StoreSettings): Promise<Stor
     },
     refused: (why) => settings.log.error({ why }, "redis.json refused, the last good one stays in force"),
   });
-  return storesIn(redis, unfollow);
+  return storesIn(redis, settings, unfollow);
 }
 
-async function storesIn(redis: RedisStores, unfollow: () => void): Promise<Stores> {
+async function storesIn(redis: RedisStores, settings: StoreSettings, unfollow: () => void): Promise<Stores> {
   await redis.ready();
-  const { quota, cache, beats } = redis;
+  const { quota: store, marks, cache, beats } = redis;
+
+  const quota = new LossGuard({ store, marks, instance: randomUUID(), log: settings.log });
   const close = (): Promise<void> => {
     unfollow();
+    quota.stop();
     return redis.close();
   };
-  return { kind: "redis", quota, cache, beats, isUp: () => redis.state().quota.up, close };
+  const isUp = (): boolean => redis.state().quota.up;
+  return { kind: "redis", quota, cache, beats, isUp, chargesTold: () => quota.told, close };
 }

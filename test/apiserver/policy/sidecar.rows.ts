@@ -128,6 +128,11 @@ const environmentRows: readonly PolicyRow[] = [
     "environment is not the injector's",
   ),
   row(
+    "another app than the pod's label says",
+    (pod) => setEnv(pod, "SIDEGATE_APP", "billing"),
+    "environment is not the injector's",
+  ),
+  row(
     "another pod's token",
     (pod) => setEnv(pod, "SIDEGATE_TOKEN_FILE", "/var/run/secrets/mine/token-0"),
     "environment is not the injector's",

@@ -1,6 +1,7 @@
 import { assert } from "../../../base/assert.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { resetMsOf, spanOf, usedOf, type WindowSpec } from "../../../base/window.ts";
+import { clusterNamespace } from "../../../redis/keys.ts";
 import type {
   Claim,
   ClaimState,
@@ -131,7 +132,7 @@ class MemoryQuotaStore implements QuotaStore {
   }
 
   #meet(namespace: string, claim: Claim, nowMs: number): Meeting & { readonly name: string } {
-    const name = counterName(namespace, claim.counter, claim.window);
+    const name = counterName(claim.scope ? clusterNamespace : namespace, claim.counter, claim.window);
     const counter = this.#counters.get(name) ?? { slots: new Map(), endsMs: 0 };
     const span = spanOf(claim.window, nowMs);
     return { claim, name, counter, span, used: usedOf(counter.slots, span) };

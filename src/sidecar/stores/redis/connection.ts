@@ -89,6 +89,11 @@ export class Connection {
     setTimeout(() => this.#firstOutcome.resolve(), connectTimeoutMs).unref();
   }
 
+  /** Whether keys of two hash tags may lie on two servers. */
+  get isCluster(): boolean {
+    return this.#client.isCluster;
+  }
+
   state(): ConnectionState {
     const breaker = this.#breaker.state;
     return { up: this.#isConnected === true && breaker !== "Open", breaker, full: this.#isFull };

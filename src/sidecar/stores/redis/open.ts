@@ -3,9 +3,11 @@ import type { Log } from "../../../base/log.ts";
 import type { RedisPlace } from "../../../redis/place.ts";
 import type { BeatStore } from "../../ports/beat-store.ts";
 import type { CacheStore } from "../../ports/cache-store.ts";
+import type { MarkStore } from "../../ports/mark-store.ts";
 import { createRedisBeatStore } from "./beats.ts";
 import { createRedisCacheStore } from "./cache.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
+import { createRedisMarkStore } from "./marks.ts";
 import { RedisQuotaStore } from "./quota.ts";
 
 /** What the stores in Redis need. */
@@ -31,6 +33,8 @@ export interface RedisStores {
   readonly quota: RedisQuotaStore;
   readonly cache: CacheStore;
   readonly beats: BeatStore;
+  /** Beside the counters. */
+  readonly marks: MarkStore;
   /** The same twice where one Redis serves both. */
   state(): { readonly quota: ConnectionState; readonly cache: ConnectionState };
   /** Goes on at another place; see Connection.follow. A cache of its own stays where it is. Throws RedisUrlFault. */
@@ -63,6 +67,7 @@ export const openRedis = (settings: RedisSettings): RedisStores => {
     quota,
     cache,
     beats: createRedisBeatStore(connection),
+    marks: createRedisMarkStore(connection),
     follow: (place) => connection.follow(place),
     state: () => ({ quota: connection.state(), cache: cacheConnection.state() }),
     ready: async () => {

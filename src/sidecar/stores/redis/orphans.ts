@@ -1,4 +1,5 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Leg } from "./scripts.ts";
 
 /** Reserves whose outcome is unknown, kept at once; the oldest is forgotten first, and ends with its lease. */
 export const orphansMaxDefault = 10_000;
@@ -10,7 +11,7 @@ const pauseMs = { min: 250, max: 4_000 } as const;
 /** How to give a hold back, and the bound. */
 export interface OrphanSettings {
   /** Gives one hold back. Throws while Redis is away. */
-  readonly release: (namespace: string, holdId: string) => Promise<unknown>;
+  readonly release: (namespace: string, holdId: string, leg: Leg) => Promise<unknown>;
   readonly clock: Clock;
   readonly max?: number;
 }
@@ -18,6 +19,7 @@ export interface OrphanSettings {
 interface Orphan {
   readonly namespace: string;
   readonly holdId: string;
+  readonly leg: Leg;
   /** Monotonic: afterwards its lease has ended, and there is nothing to give back. */
   readonly endsMs: number;
 }
@@ -45,9 +47,9 @@ export class Orphans {
   }
 
   /** Remembers a reserve whose outcome is unknown. */
-  add(namespace: string, holdId: string, leaseMs: number): void {
+  add(namespace: string, holdId: string, leaseMs: number, leg: Leg = "Namespace"): void {
     const endsMs = this.#settings.clock.monotonicMs() + leaseMs;
-    this.#orphans.set(`${namespace}/${holdId}`, { namespace, holdId, endsMs });
+    this.#orphans.set(nameOf(namespace, holdId, leg), { namespace, holdId, leg, endsMs });
     for (const oldest of this.#orphans.keys()) {
       if (this.#orphans.size <= this.#max) break;
       this.#orphans.delete(oldest);
@@ -56,8 +58,8 @@ export class Orphans {
   }
 
   /** Its owner asks again under the same id, so it is nobody's no more. */
-  forget(namespace: string, holdId: string): void {
-    if (this.#orphans.size > 0) this.#orphans.delete(`${namespace}/${holdId}`);
+  forget(namespace: string, holdId: string, leg: Leg = "Namespace"): void {
+    if (this.#orphans.size > 0) this.#orphans.delete(nameOf(namespace, holdId, leg));
   }
 
   /** Releases what it can; keeps what failed for the next attempt. */
@@ -87,7 +89,7 @@ export class Orphans {
 
   async #release(name: string, orphan: Orphan): Promise<void> {
     if (orphan.endsMs > this.#settings.clock.monotonicMs()) {
-      await this.#settings.release(orphan.namespace, orphan.holdId);
+      await this.#settings.release(orphan.namespace, orphan.holdId, orphan.leg);
     }
     if (this.#orphans.get(name) === orphan) this.#orphans.delete(name);
   }
@@ -100,3 +102,5 @@ export class Orphans {
     }, this.#pauseMs).unref();
   }
 }
+
+const nameOf = (namespace: string, holdId: string, leg: Leg): string => `${leg}/${namespace}/${holdId}`;

@@ -8,7 +8,8 @@ import { checkAmounts, checkCounter, checkNames, checkReserve, leaseMsMax } from
 import type { Connection } from "./connection.ts";
 import { Orphans } from "./orphans.ts";
 import { ScriptRunner } from "./script-runner.ts";
-import { liveHoldsCall, peekCall, releaseCall, renewCall, reserveCall, settleCall } from "./scripts.ts";
+import { type Leg, liveHoldsCall, peekCall, releaseCall, renewCall, reserveCall, settleCall } from "./scripts.ts";
+import { isOverNamespaces, TwoLegs } from "./two-legs.ts";
 
 /** How long a reserve whose hold was given up is turned away when it arrives only then, ms. */
 const lateReserveMs = 60_000;
@@ -27,6 +28,8 @@ export class RedisQuotaStore implements QuotaStore {
   readonly #connection: Connection;
   readonly #scripts: ScriptRunner;
   readonly #orphans: Orphans;
+  /** Of a Cluster only: one server decides both scopes in one call. */
+  readonly #twoLegs: TwoLegs;
   readonly #log: Log;
   /** Set while Redis may throw counters away. */
   #evictionPolicy: string | undefined;
@@ -39,7 +42,16 @@ export class RedisQuotaStore implements QuotaStore {
     this.#scripts = new ScriptRunner(connection);
     this.#orphans = new Orphans({
       clock,
-      release: (namespace, holdId) => this.#release(namespace, holdId, lateReserveMs),
+      release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
+    });
+    this.#twoLegs = new TwoLegs({
+      reserve: (request, leg) => this.#reserve(request, leg),
+      settle: (settlement, leg) => this.#settle(settlement, leg),
+      release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: 0, leg }),
+      giveUp: ({ namespace, holdId, leaseMs }, leg) => {
+        this.#orphans.add(namespace, holdId, leaseMs, leg);
+        void this.#orphans.flush();
+      },
     });
     connection.onRecovered(() => {
       this.#checked = this.#checkEviction();
@@ -58,42 +70,32 @@ export class RedisQuotaStore implements QuotaStore {
       const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
       throw new StoreUnavailable(message, { maybeDone: false });
     }
-    const { namespace, holdId, leaseMs } = request;
-    this.#orphans.forget(namespace, holdId);
-    try {
-      const result = reserveResultOf(await this.#scripts.run(reserveCall(request)), request.claims.length);
-      this.#connection.setFull(false);
-      return result;
-    } catch (fault) {
-      if (fault instanceof StoreUnavailable && fault.maybeDone) this.#orphans.add(namespace, holdId, leaseMs);
-      throw fault;
-    }
+    const isTwoLegged = this.#connection.isCluster && request.claims.some(isOverNamespaces);
+    return isTwoLegged ? this.#twoLegs.reserve(request) : this.#reserve(request);
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
-    checkNames(settlement.namespace, settlement.holdId);
-    checkAmounts(settlement.amounts);
-    const reply = numberOf(await this.#scripts.run(settleCall(settlement), { isLazy: true }));
-    assert(reply >= 0, "a settlement has one amount for each claim");
-    return reply === 1;
+    const { namespace, holdId, amounts } = settlement;
+    checkNames(namespace, holdId);
+    checkAmounts(amounts);
+    const isSaid = this.#connection.isCluster && settlement.claims?.some(isOverNamespaces);
+    return isSaid || this.#twoLegs.has(namespace, holdId) ? this.#twoLegs.settle(settlement) : this.#settle(settlement);
   }
 
-  release(namespace: string, holdId: string): Promise<boolean> {
-    return this.#release(namespace, holdId, 0);
+  async release(namespace: string, holdId: string): Promise<boolean> {
+    if (this.#twoLegs.has(namespace, holdId)) return this.#twoLegs.release(namespace, holdId);
+    return this.#release(namespace, holdId, { lateMs: 0 });
   }
 
   async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {
     assert(leaseMs >= 1 && leaseMs <= leaseMsMax, "a lease is 1 ms to 1 h");
     for (const holdId of holdIds) checkNames(namespace, holdId);
-    const gone: string[] = [];
-    for (let from = 0; from < holdIds.length; from += renewBatch) {
-      const batch = holdIds.slice(from, from + renewBatch);
-      for (const position of numbersOf(await this.#scripts.run(renewCall(namespace, batch, leaseMs)))) {
-        const holdId = batch[position - 1];
-        if (holdId !== undefined) gone.push(holdId);
-      }
-    }
-    return gone;
+    const twoLegged = holdIds.filter((holdId) => this.#twoLegs.has(namespace, holdId));
+    const gone = await this.#renew(namespace, holdIds, leaseMs);
+    if (twoLegged.length === 0) return gone;
+    // One that has ended on one of the legs has ended.
+    const goneThere = await this.#renew(namespace, twoLegged, leaseMs, "Cluster");
+    return [...new Set([...gone, ...goneThere])];
   }
 
   async peek(namespace: string, counter: string, window: WindowSpec): Promise<number> {
@@ -116,9 +118,44 @@ export class RedisQuotaStore implements QuotaStore {
     return this.#orphans.close();
   }
 
-  async #release(namespace: string, holdId: string, lateMs: number): Promise<boolean> {
+  async #reserve(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
+    const { namespace, holdId, leaseMs, claims } = request;
+    this.#orphans.forget(namespace, holdId, leg);
+    try {
+      const result = reserveResultOf(await this.#scripts.run(reserveCall(request, leg)), claims.length);
+      this.#connection.setFull(false);
+      return result;
+    } catch (fault) {
+      if (fault instanceof StoreUnavailable && fault.maybeDone) this.#orphans.add(namespace, holdId, leaseMs, leg);
+      throw fault;
+    }
+  }
+
+  async #settle(settlement: Settlement, leg?: Leg): Promise<boolean> {
+    const reply = numberOf(await this.#scripts.run(settleCall(settlement, leg), { isLazy: true }));
+    assert(reply >= 0, "a settlement has one amount for each claim");
+    return reply === 1;
+  }
+
+  async #renew(namespace: string, holdIds: readonly string[], leaseMs: number, leg?: Leg): Promise<readonly string[]> {
+    const gone: string[] = [];
+    for (let from = 0; from < holdIds.length; from += renewBatch) {
+      const batch = holdIds.slice(from, from + renewBatch);
+      for (const position of numbersOf(await this.#scripts.run(renewCall(namespace, batch, leaseMs, leg)))) {
+        const holdId = batch[position - 1];
+        if (holdId !== undefined) gone.push(holdId);
+      }
+    }
+    return gone;
+  }
+
+  async #release(
+    namespace: string,
+    holdId: string,
+    { lateMs, leg }: { readonly lateMs: number; readonly leg?: Leg },
+  ): Promise<boolean> {
     checkNames(namespace, holdId);
-    return numberOf(await this.#scripts.run(releaseCall({ namespace, holdId, lateMs }))) === 1;
+    return numberOf(await this.#scripts.run(releaseCall({ namespace, holdId, lateMs, leg }))) === 1;
   }
 
   /** A Redis that evicts forgets counters under memory pressure, and what it forgot may be spent again. */

@@ -41,7 +41,7 @@ return string.format("%d", math.min(used, unitsMax))
   release: String.raw`#!lua flags=allow-oom
 -- Gives a hold back as if it had never been asked for. A reserve that is still under way when its hold is given up must not
 -- come into force later: ARGV[1] leaves a mark that it finds.
--- Counters stand in the record; they share the hash tag of KEYS[1].
+-- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1] how long a reserve that comes late is turned away (ms; 0: not)
 -- RETURNS 1 given back · 0 the hold was gone
@@ -67,7 +67,7 @@ return 1
 `,
   renew: String.raw`#!lua flags=allow-oom
 -- Prolongs the leases of live holds; never shortens one.
--- Concurrency counters stand in the records; they share the hash tag of KEYS[1].
+-- Concurrency counters stand in the records; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] index of live holds   KEYS[2..] hold records
 -- ARGV[1] lease (ms)
 -- RETURNS the positions, from 1, of the holds that are gone
@@ -283,7 +283,7 @@ return "1 " .. answer
 `,
   settle: String.raw`#!lua flags=allow-oom
 -- Corrects the amounts of a hold to the actual ones and ends it: who deletes the record settles, everybody else comes late.
--- Counters stand in the record; they share the hash tag of KEYS[1].
+-- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1..] actual amounts (units), in the order of the claims
 -- RETURNS 1 settled · 0 the hold was gone · -1 wrong number of amounts, nothing changed

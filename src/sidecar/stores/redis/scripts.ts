@@ -1,5 +1,12 @@
 import { slotMsOf, type WindowSpec } from "../../../base/window.ts";
-import { counterKey, holdKey, holdsKey } from "../../../redis/keys.ts";
+import {
+  clusterHoldKey,
+  clusterHoldsKey,
+  clusterNamespace,
+  counterKey,
+  holdKey,
+  holdsKey,
+} from "../../../redis/keys.ts";
 import type { Claim, ReserveRequest, Settlement } from "../../ports/quota-store.ts";
 import type { luaSources } from "./scripts.generated.ts";
 
@@ -43,22 +50,33 @@ const kindOf = (window: WindowSpec): string => kinds[window.type];
 const windowWord = (window: WindowSpec): string =>
   window.type === "Calendar" ? window.boundariesMs.join(",") : String(slotMsOf(window));
 
-/** Holds an amount on every counter, or on none. */
-export const reserveCall = ({ namespace, holdId, leaseMs, claims, output }: ReserveRequest): ScriptCall => {
+/** Where the record of a hold lies: with its namespace; or, on a Cluster, what it holds over namespaces beside their counters. */
+export type Leg = "Namespace" | "Cluster";
+
+const recordKey = (namespace: string, holdId: string, leg: Leg): string =>
+  leg === "Cluster" ? clusterHoldKey(namespace, holdId) : holdKey(namespace, holdId);
+const indexKey = (namespace: string, leg: Leg): string =>
+  leg === "Cluster" ? clusterHoldsKey(namespace) : holdsKey(namespace);
+
+/** Holds an amount on every counter, or on none. On a Cluster all claims must be the leg's. */
+export const reserveCall = (
+  { namespace, holdId, leaseMs, claims, output }: ReserveRequest,
+  leg: Leg = "Namespace",
+): ScriptCall => {
   const { wanted = 0, min = 0, step = 1 } = output ?? {};
-  const keys = [holdKey(namespace, holdId), holdsKey(namespace)];
+  const keys = [recordKey(namespace, holdId, leg), indexKey(namespace, leg)];
   const args = [String(leaseMs), String(wanted), String(min), String(step)];
   for (const claim of claims) {
-    keys.push(counterKey(namespace, claim.counter, claim.window));
+    keys.push(counterKey(claim.scope ? clusterNamespace : namespace, claim.counter, claim.window));
     args.push(...claimWords(claim));
   }
   return { script: "reserve", keys, args };
 };
 
 /** Corrects the amounts of a hold to the actual ones and ends it. */
-export const settleCall = ({ namespace, holdId, amounts }: Settlement): ScriptCall => ({
+export const settleCall = ({ namespace, holdId, amounts }: Settlement, leg: Leg = "Namespace"): ScriptCall => ({
   script: "settle",
-  keys: [holdKey(namespace, holdId), holdsKey(namespace)],
+  keys: [recordKey(namespace, holdId, leg), indexKey(namespace, leg)],
   args: amounts.map(String),
 });
 
@@ -67,16 +85,25 @@ export const releaseCall = (hold: {
   readonly namespace: string;
   readonly holdId: string;
   readonly lateMs: number;
+  readonly leg?: Leg | undefined;
 }): ScriptCall => ({
   script: "release",
-  keys: [holdKey(hold.namespace, hold.holdId), holdsKey(hold.namespace)],
+  keys: [
+    recordKey(hold.namespace, hold.holdId, hold.leg ?? "Namespace"),
+    indexKey(hold.namespace, hold.leg ?? "Namespace"),
+  ],
   args: [String(hold.lateMs)],
 });
 
 /** Prolongs leases; answers the positions, from 1, of the holds that are gone. */
-export const renewCall = (namespace: string, holdIds: readonly string[], leaseMs: number): ScriptCall => ({
+export const renewCall = (
+  namespace: string,
+  holdIds: readonly string[],
+  leaseMs: number,
+  leg: Leg = "Namespace",
+): ScriptCall => ({
   script: "renew",
-  keys: [holdsKey(namespace), ...holdIds.map((holdId) => holdKey(namespace, holdId))],
+  keys: [indexKey(namespace, leg), ...holdIds.map((holdId) => recordKey(namespace, holdId, leg))],
   args: [String(leaseMs)],
 });
 

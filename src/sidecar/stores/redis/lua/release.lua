@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Gives a hold back as if it had never been asked for. A reserve that is still under way when its hold is given up must not
 -- come into force later: ARGV[1] leaves a mark that it finds.
--- Counters stand in the record; they share the hash tag of KEYS[1].
+-- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1] how long a reserve that comes late is turned away (ms; 0: not)
 -- RETURNS 1 given back · 0 the hold was gone

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Prolongs the leases of live holds; never shortens one.
--- Concurrency counters stand in the records; they share the hash tag of KEYS[1].
+-- Concurrency counters stand in the records; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] index of live holds   KEYS[2..] hold records
 -- ARGV[1] lease (ms)
 -- RETURNS the positions, from 1, of the holds that are gone

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Corrects the amounts of a hold to the actual ones and ends it: who deletes the record settles, everybody else comes late.
--- Counters stand in the record; they share the hash tag of KEYS[1].
+-- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1..] actual amounts (units), in the order of the claims
 -- RETURNS 1 settled · 0 the hold was gone · -1 wrong number of amounts, nothing changed

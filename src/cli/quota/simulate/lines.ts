@@ -1,0 +1,54 @@
+/** Lines of a file of any size: one chunk and one line are in memory at a time. */
+import { createReadStream } from "node:fs";
+import { QuotaCommandFault } from "../fault.ts";
+
+/** Longest line, in bytes; a longer one is told, and not read. A record has about one KiB. */
+export const lineBytesMax = 1024 * 1024;
+const newline = 0x0a;
+
+/** A line with its number, from 1; `text` undefined: it is too long. */
+export interface Line {
+  readonly number: number;
+  readonly text: string | undefined;
+}
+
+/** The lines of a file; `-` is stdin. Throws QuotaCommandFault where it cannot be read. */
+export async function* linesOf(path: string): AsyncGenerator<Line> {
+  let number = 0;
+  for await (const text of piecesOf(path)) {
+    number += 1;
+    yield { number, text };
+  }
+}
+
+async function* piecesOf(path: string): AsyncGenerator<string | undefined> {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  const take = (end: Buffer): string | undefined => {
+    const bytes = heldBytes + end.length;
+    const text = bytes > lineBytesMax ? undefined : Buffer.concat([...held, end]).toString("utf8");
+    held = [];
+    heldBytes = 0;
+    return text;
+  };
+  for await (const chunk of chunksOf(path)) {
+    let from = 0;
+    for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
+      yield take(chunk.subarray(from, at));
+      from = at + 1;
+    }
+    heldBytes += chunk.length - from;
+    if (heldBytes <= lineBytesMax) held.push(Buffer.from(chunk.subarray(from)));
+    else held = []; // the rest of it is passed over
+  }
+  if (heldBytes > 0) yield take(Buffer.alloc(0));
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* path === "-" ? process.stdin : createReadStream(path, { highWaterMark: 256 * 1024 });
+  } catch (fault) {
+    if (!(fault instanceof Error && "code" in fault)) throw fault;
+    throw new QuotaCommandFault(`--from ${path}: cannot be read (${String(fault.code)})`);
+  }
+}

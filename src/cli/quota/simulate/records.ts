@@ -1,0 +1,203 @@
+/** Audit records, as sidecars write them (src/sidecar/stages/record.ts). What is no record, or a broken one, never stops anything. */
+import { type Endpoint, endpoints } from "../../../openai/endpoints.ts";
+import type { Ending } from "../../../sidecar/exchange.ts";
+import { matchPath } from "../../../sidecar/openai/paths.ts";
+import { type Usage, usageCountMax } from "../../../sidecar/openai/usage.ts";
+import { listAt, memberAt, numberAt, textAt } from "../../check/members.ts";
+
+/** What both kinds tell. */
+interface Common {
+  readonly timeMs: number;
+  readonly id: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** Name of the route, in `namespace`. */
+  readonly route: string;
+  readonly rule: string;
+  readonly user: string | undefined;
+  readonly tenant: string | undefined;
+  readonly endpoint: Endpoint;
+  /** That the application asked for. */
+  readonly model: string;
+}
+
+/** A call that was admitted. */
+export interface Intent extends Common {
+  readonly kind: "intent";
+  readonly clientKey: string | undefined;
+  readonly pod: string | undefined;
+  readonly app: string | undefined;
+  readonly streamed: boolean;
+  readonly input: number;
+  readonly output: number;
+  readonly outputExtra: number;
+  readonly choices: number;
+  /** Whether the client named the output's maximum; undefined: a record of an earlier release. */
+  readonly asked: boolean | undefined;
+}
+
+/** How one ended: that call, or one that has no other record. */
+export type Outcome = {
+  readonly kind: "outcome";
+  readonly timeMs: number;
+  readonly id: string;
+  readonly ending: Ending;
+} & {
+  /** Of an answer from the cache, which has this record alone. */
+  readonly hit?: Common;
+};
+
+/** A record; `other`: a line of something else, such as a log; or what is wrong with it. */
+export type Parsed = Intent | Outcome | { readonly kind: "other" } | { readonly kind: "bad"; readonly why: string };
+
+const outcomes = ["completed", "incomplete", "failed", "aborted", "refused", "hit", "uncertain"] as const;
+const idForm = /^[A-Za-z0-9._:-]{1,128}$/;
+const workloadForm = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})$/;
+const choicesMax = 1_000;
+
+class BadRecord extends Error {
+  override readonly name = "BadRecord";
+}
+
+/** Reads one line. Never throws. */
+export const parseRecord = (line: string): Parsed => {
+  const text = line.trim();
+  if (text === "") return { kind: "other" };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: "bad", why: "is no JSON" };
+  }
+  try {
+    const kind = textAt(value, "record");
+    if (kind === "intent") return intentOf(value);
+    if (kind === "outcome") return outcomeOf(value);
+    return typeof value === "object" ? { kind: "other" } : { kind: "bad", why: "is no object" };
+  } catch (fault) {
+    if (fault instanceof BadRecord) return { kind: "bad", why: fault.message };
+    throw fault;
+  }
+};
+
+const intentOf = (value: unknown): Intent => ({
+  kind: "intent",
+  ...commonOf(value, endpointOf(value)),
+  clientKey: optional(value, "clientKey"),
+  pod: optional(value, "pod"),
+  app: optional(value, "app"),
+  streamed: memberAt(value, "streamed") === true,
+  input: countAt(value, "heldTokens", "input"),
+  output: countAt(value, "heldTokens", "output"),
+  outputExtra:
+    memberAt(value, "heldTokens", "outputExtra") === undefined ? 0 : countAt(value, "heldTokens", "outputExtra"),
+  choices: choicesOf(value),
+  asked: askedOf(memberAt(value, "heldTokens", "asked")),
+});
+
+const askedOf = (asked: unknown): boolean | undefined => (typeof asked === "boolean" ? asked : undefined);
+
+const choicesOf = (value: unknown): number => {
+  const choices = memberAt(value, "heldTokens", "choices");
+  if (choices === undefined) return 1;
+  if (typeof choices === "number" && Number.isInteger(choices) && choices >= 1 && choices <= choicesMax) return choices;
+  throw new BadRecord("heldTokens.choices is none");
+};
+
+const outcomeOf = (value: unknown): Outcome => {
+  const { timeMs, id } = stampOf(value);
+  const outcome = outcomes.find((each) => each === textAt(value, "outcome"));
+  if (!outcome) throw new BadRecord("outcome is none that is known");
+  const usage = usageIn(memberAt(value, "usage"));
+  const observed = memberAt(value, "observedOutputTokens");
+  const ending: Ending = {
+    outcome,
+    status: numberAt(value, "status") ?? 0,
+    errorCode: textAt(value, "errorCode"),
+    ...(usage && { usage }),
+    ...(typeof observed === "number" && { observedOutputTokens: countAt(value, "observedOutputTokens") }),
+    finishReasons: listAt(value, "finishReasons").map(String),
+  };
+  return {
+    kind: "outcome",
+    timeMs,
+    id,
+    ending,
+    ...(outcome === "hit" && { hit: commonOf(value, endpointNamed(value)) }),
+  };
+};
+
+const stampOf = (value: unknown): Pick<Common, "timeMs" | "id"> => {
+  const timeMs = Date.parse(textAt(value, "time"));
+  if (!(timeMs >= 0)) throw new BadRecord("time is no time");
+  const id = textAt(value, "id");
+  if (!idForm.test(id)) throw new BadRecord("id is none");
+  return { timeMs, id };
+};
+
+const commonOf = (value: unknown, endpoint: Endpoint): Common => {
+  const [, namespace, serviceAccount] = workloadForm.exec(textAt(value, "identity")) ?? [];
+  if (namespace === undefined || serviceAccount === undefined) throw new BadRecord("identity is no NAMESPACE/NAME");
+  const [, , route] = workloadForm.exec(textAt(value, "route")) ?? [];
+  if (route === undefined) throw new BadRecord("route is no NAMESPACE/NAME");
+  const user = optional(value, "user");
+  const tenant = optional(value, "tenant");
+  const model = optional(value, "downgradedFrom") ?? textAt(value, "model");
+  return {
+    ...stampOf(value),
+    namespace,
+    serviceAccount,
+    route,
+    rule: textAt(value, "rule"),
+    user,
+    tenant,
+    endpoint,
+    model,
+  };
+};
+
+const optional = (value: unknown, member: string): string | undefined => {
+  const text = memberAt(value, member);
+  return typeof text === "string" ? text : undefined;
+};
+
+const countAt = (value: unknown, ...path: readonly string[]): number => {
+  const count = numberAt(value, ...path);
+  if (count !== undefined && Number.isSafeInteger(count) && count >= 0) return count;
+  throw new BadRecord(`${path.join(".")} is no count`);
+};
+
+/** As sidecars find it; a record has the path below the version root. */
+const endpointOf = (value: unknown): Endpoint => {
+  try {
+    return matchPath(textAt(value, "method"), `/v1${textAt(value, "path")}`).endpoint;
+  } catch {
+    return endpointNamed(value);
+  }
+};
+
+const endpointNamed = (value: unknown): Endpoint => {
+  const found = endpoints.find(({ name }) => name === textAt(value, "endpoint"));
+  if (!found) throw new BadRecord("endpoint is none that this release knows");
+  return found;
+};
+
+/** Refuses what no provider can have said: it would spoil every sum. */
+const usageIn = (value: unknown): Usage | undefined => {
+  if (value === null || value === undefined) return undefined;
+  const token = (member: string): number => {
+    const count = countAt(value, member);
+    if (count > usageCountMax) throw new BadRecord(`usage.${member} is too large`);
+    return count;
+  };
+  const seconds = numberAt(value, "seconds");
+  const [inputTokens, outputTokens] = [token("inputTokens"), token("outputTokens")];
+  return {
+    inputTokens,
+    cachedInputTokens: Math.min(token("cachedInputTokens"), inputTokens),
+    outputTokens,
+    reasoningTokens: 0,
+    totalTokens: inputTokens + outputTokens,
+    ...(seconds !== undefined && seconds >= 0 && seconds <= usageCountMax && { seconds }),
+  };
+};

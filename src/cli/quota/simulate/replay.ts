@@ -1,0 +1,278 @@
+/**
+ * History against proposed quotas, by the code that sidecars admit with: planned claims, the quota store in memory, settlement. Time is that of
+ * the records.
+ */
+import type { AIQuota } from "../../../api/aiquota.ts";
+import type { AIRoute } from "../../../api/airoute.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { ModelConfig } from "../../../config/contract.ts";
+import { GatewayError } from "../../../sidecar/errors.ts";
+import type { Ending, Shaped } from "../../../sidecar/exchange.ts";
+import { plainLoopback } from "../../../sidecar/message.ts";
+import type { QuotaStore, ReserveResult } from "../../../sidecar/ports/quota-store.ts";
+import { StoreUnavailable } from "../../../sidecar/ports/store-unavailable.ts";
+import { checkBounds, checkLater } from "../../../sidecar/quota/bounds.ts";
+import { boundClaims } from "../../../sidecar/quota/claim-bound.ts";
+import { downgradeModel } from "../../../sidecar/quota/downgrade.ts";
+import { OutputSizes } from "../../../sidecar/quota/output-sizes.ts";
+import { actualAmount, type PlannedClaim, planClaims } from "../../../sidecar/quota/plan.ts";
+import { outputGrantTokensMin } from "../../../sidecar/stages/admit.ts";
+import { createMemoryQuotaStore } from "../../../sidecar/stores/memory/quota.ts";
+import type { Intent, Outcome } from "./records.ts";
+import { type Scope, Scopes } from "./scope.ts";
+import { type LimitTally, Tally } from "./tally.ts";
+
+/** Counters, and calls at once, that are followed. */
+export const countersMax = 1_000_000;
+const callsMax = 200_000;
+/** A call without an outcome is taken to have ended by then, ms: the longest lease. */
+const leaseMs = 3_600_000;
+/** Sidecars' clocks and writes may differ by so much, ms. */
+const disorderMs = 5_000;
+
+/** A call that has begun: admitted, or refused by the proposal. */
+interface Open {
+  readonly planned?: readonly PlannedClaim[];
+  readonly namespace: string;
+  readonly held: { readonly input: number; readonly output: number };
+  readonly model: ModelConfig;
+  readonly modelName: string;
+  readonly endpoint: string;
+  readonly choices: number;
+  /** Less output was granted than was wanted: the provider would have been asked for no more. */
+  readonly isShortened?: boolean;
+}
+
+class RecordClock implements Clock {
+  #ms = 0;
+  nowMs(): number {
+    return this.#ms;
+  }
+  monotonicMs(): number {
+    return this.#ms;
+  }
+  moveTo(ms: number): void {
+    this.#ms = Math.max(this.#ms, ms);
+  }
+}
+
+/** Takes records in the order of their times. */
+export class Replay {
+  readonly tally = new Tally();
+  readonly #clock = new RecordClock();
+  readonly #store: QuotaStore = createMemoryQuotaStore({ clock: this.#clock, entriesMax: countersMax });
+  readonly #scopes: Scopes;
+  readonly #sizes = new OutputSizes();
+  readonly #open = new Map<string, Open>();
+
+  constructor(quotas: readonly AIQuota[], routes: readonly AIRoute[]) {
+    this.#scopes = new Scopes(quotas, routes);
+  }
+
+  /** Calls that have begun and not ended. */
+  get openCount(): number {
+    let admitted = 0;
+    for (const { planned } of this.#open.values()) if (planned) admitted++;
+    return admitted;
+  }
+
+  /** Throws QuotaCommandFault for a quota that nobody could enforce. */
+  async take(record: Intent | Outcome): Promise<void> {
+    const { tally } = this;
+    if (record.timeMs < this.#clock.nowMs() - disorderMs) tally.outOfOrder += 1;
+    tally.firstMs ??= record.timeMs;
+    tally.lastMs = Math.max(tally.lastMs, record.timeMs);
+    this.#clock.moveTo(record.timeMs);
+    if (record.kind === "intent") await this.#begin(record);
+    else await this.#end(record);
+  }
+
+  async #begin(intent: Intent): Promise<void> {
+    this.#noteTold(intent);
+    const open = await this.#admit(intent);
+    this.#open.set(intent.id, open);
+    if (this.#open.size <= callsMax) return;
+    for (const [id, { planned }] of this.#open) {
+      this.#open.delete(id); // its hold ends with the lease
+      if (planned) this.tally.notFollowed += 1;
+      break;
+    }
+  }
+
+  #noteTold({ namespace, clientKey, pod, app, asked }: Intent): void {
+    const { told, namespaces } = this.tally;
+    if (namespaces.size < 1_000) namespaces.add(namespace);
+    told.clientKey ||= clientKey !== undefined;
+    told.pod ||= pod !== undefined;
+    told.app ||= app !== undefined;
+    told.asked ||= asked !== undefined;
+  }
+
+  async #admit(intent: Intent): Promise<Open> {
+    this.tally.replayed += 1;
+    const scope = this.#scopes.of(intent);
+    const first = await this.#reserve(intent, scope, intent.model);
+    if (!("to" in first)) return first.open;
+    const second = await this.#reserve(intent, scope, first.to);
+    const goesOn = "open" in second && second.open.planned !== undefined;
+    for (const tally of first.refusing) {
+      if (goesOn) tally.downgraded += 1;
+      else tally.refused += 1;
+    }
+    if (goesOn) this.tally.downgraded += 1;
+    else if ("to" in second) this.tally.refused += 1;
+    return "open" in second ? second.open : first.open;
+  }
+
+  /** The call as it goes on; or refused, and the model that it may go to. */
+  async #reserve(
+    intent: Intent,
+    scope: Scope,
+    modelName: string,
+  ): Promise<
+    { readonly open: Open } | { readonly open: Open; readonly to: string; readonly refusing: readonly LimitTally[] }
+  > {
+    const { namespace, input, output, choices } = intent;
+    const model = scope.modelOf(modelName);
+    const base = { namespace, model, modelName, endpoint: intent.endpoint.name, choices, held: { input, output } };
+    const exchange = exchangeOf(intent, modelName, this.#clock);
+    let planned: readonly PlannedClaim[];
+    try {
+      const quotas = scope.choice(exchange);
+      checkLater(quotas, exchange);
+      planned = boundClaims(planClaims(quotas, exchange, model, this.#sizes), { quotaDecision: () => undefined });
+      checkBounds(planned, exchange, model);
+    } catch (fault) {
+      if (!(fault instanceof GatewayError)) throw fault;
+      this.tally.count(this.tally.otherwise, `${fault.code} (model ${modelName || "none"})`);
+      this.tally.refused += 1;
+      return { open: base };
+    }
+    if (planned.length === 0) {
+      this.tally.uncounted += 1;
+      return { open: { ...base, planned } };
+    }
+    const result = await this.#ask(intent, planned);
+    if (!result) return { open: base };
+    const refusing = this.#count(planned, result);
+    if (!result.admitted) {
+      const to = modelName === intent.model ? downgradeModel(exchange, planned, result) : undefined;
+      if (to !== undefined) return { open: base, to, refusing };
+      for (const tally of refusing) tally.refused += 1;
+      this.tally.refused += 1;
+      return { open: base };
+    }
+    const held = { input, output: result.outputGranted + intent.outputExtra };
+    return { open: { ...base, planned, held, isShortened: result.outputGranted < output } };
+  }
+
+  async #ask(intent: Intent, planned: readonly PlannedClaim[]): Promise<ReserveResult | undefined> {
+    const { output: wanted, choices, asked } = intent;
+    const isFlexible = asked !== true && planned.every(({ quota }) => quota.reservation.output !== "Requested");
+    const least = Math.min(outputGrantTokensMin * choices, wanted);
+    try {
+      return await this.#store.reserve({
+        namespace: intent.namespace,
+        holdId: intent.id,
+        leaseMs,
+        claims: planned.map(({ claim }) => claim),
+        output: { wanted, min: isFlexible ? least : wanted, step: choices },
+      });
+    } catch (fault) {
+      if (!(fault instanceof StoreUnavailable)) throw fault;
+      this.tally.notFollowed += 1;
+      return undefined;
+    }
+  }
+
+  /** Adds up a decision; answers the limits that refuse. */
+  #count(planned: readonly PlannedClaim[], result: ReserveResult): readonly LimitTally[] {
+    const atMs = this.#clock.nowMs();
+    const refusing: LimitTally[] = [];
+    for (const [index, { quota, limit, subject, claim }] of planned.entries()) {
+      const tally = this.tally.of(quota, limit);
+      const state = result.claims[index];
+      tally.met += 1;
+      if (!state) continue;
+      if (state.exceeded) {
+        tally.first ??= { atMs, subject };
+        this.tally.count(tally.refusedBySubject, subject);
+        if (claim.enforced) refusing.push(tally);
+        else tally.refused += 1;
+      }
+      const { used } = state;
+      const { max } = claim;
+      const isFuller = tally.peak === undefined || used * tally.peak.max > tally.peak.used * max;
+      if (result.admitted && isFuller) tally.peak = { used, max, atMs };
+    }
+    return refusing;
+  }
+
+  async #end({ id, ending, hit }: Outcome): Promise<void> {
+    const open = this.#open.get(id);
+    this.#open.delete(id);
+    if (open) await this.#settle(id, open, ending);
+    else if (hit) await this.#hit({ ...hit, ...unmeasured }, ending);
+    else if (ending.outcome === "refused") this.tally.refusedThen += 1;
+    else this.tally.withoutIntent += 1;
+  }
+
+  /** An answer from the cache: a request, and nothing else. */
+  async #hit(request: Intent, ending: Ending): Promise<void> {
+    const open = await this.#admit(request);
+    await this.#settle(request.id, open, ending);
+  }
+
+  async #settle(id: string, open: Open, ending: Ending): Promise<void> {
+    const { planned, namespace, held, model } = open;
+    if (!planned || planned.length === 0) return;
+    if (ending.outcome === "refused") {
+      await this.#store.release(namespace, id);
+      return;
+    }
+    const { usage } = ending;
+    if (usage && ending.outcome !== "hit")
+      this.#sizes.record(open.modelName, open.endpoint, Math.ceil(usage.outputTokens / open.choices));
+    const isCut = open.isShortened === true && usage !== undefined && usage.outputTokens > held.output;
+    if (isCut) this.tally.cutShort += 1;
+    const kept = isCut ? { ...ending, usage: { ...usage, outputTokens: held.output } } : ending;
+    const amounts = planned.map((claim) => actualAmount(claim, kept, held, model));
+    if (!(await this.#store.settle({ namespace, holdId: id, amounts }))) return; // longer than any lease
+    for (const [index, { quota, limit }] of planned.entries())
+      this.tally.of(quota, limit).charged += amounts[index] ?? 0;
+  }
+}
+
+const unmeasured = {
+  ...({ kind: "intent", clientKey: undefined, pod: undefined, app: undefined, streamed: false } as const),
+  ...{ input: 0, output: 0, outputExtra: 0, choices: 1, asked: undefined },
+};
+
+/** The request as quotas see it. */
+const exchangeOf = (intent: Intent, model: string, clock: Clock): Shaped => {
+  const { namespace, serviceAccount, user, tenant, clientKey, pod, app, endpoint, rule, streamed } = intent;
+  const { input: inputTokens, output: outputTokens, outputExtra, choices, asked = false } = intent;
+  const seen = {
+    clock,
+    arrival: plainLoopback,
+    identity: {
+      ...{ namespace, serviceAccount },
+      ...(user !== undefined && { user }),
+      ...(tenant !== undefined && { tenant }),
+      ...(clientKey !== undefined && { clientKey }),
+      ...(pod !== undefined && { pod }),
+      ...(app !== undefined && { app }),
+    },
+    match: { endpoint },
+    body: { kind: endpoint.body },
+    rule: { name: rule },
+    ...{ model, streamed },
+    estimate: {
+      ...{ inputTokens, outputTokens, choices },
+      ...(outputExtra > 0 && { outputExtra }),
+      ...{ outputCap: Math.floor(outputTokens / choices), capAsked: asked, capWanted: false },
+    },
+  };
+  // Quotas read no more of a request than this; there are no sockets and no body in a record.
+  return seen as unknown as Shaped;
+};

@@ -1,0 +1,30 @@
+/** What tokens cost, exactly. */
+import type { ModelConfig } from "../../config/contract.ts";
+
+/** Prices are for so many tokens. */
+export const tokensPerPrice = 1_000_000;
+
+/** Nano-dollars of an amount of tokens, rounded up. Exact: products beyond 2^53 are done in whole numbers. */
+export function costOf(model: ModelConfig, tokens: { input: number; cachedInput: number; output: number }): number {
+  const price = model.pricing;
+  if (price === undefined) return 0;
+  const fresh = Math.max(0, tokens.input - tokens.cachedInput);
+  const sum =
+    BigInt(fresh) * BigInt(price.inputPerMTok) +
+    BigInt(Math.min(tokens.cachedInput, tokens.input)) * BigInt(price.cachedInputPerMTok) +
+    BigInt(tokens.output) * BigInt(price.outputPerMTok);
+  const million = BigInt(tokensPerPrice);
+  return Number((sum + million - 1n) / million);
+}
+
+/** How far a price that is no whole number is rounded up, as a share: more than the roundings of a product and a sum of doubles. */
+const roundedUp = 2 ** -50;
+
+/**
+ * Nano-dollars that one token of output adds to a hold. A fraction is made a hair larger: a hold is reckoned in doubles, and must
+ * never come out one nano-dollar below what `costOf` charges.
+ */
+export function outputPriceOf(model: ModelConfig): number {
+  const price = (model.pricing?.outputPerMTok ?? 0) / tokensPerPrice;
+  return Number.isInteger(price) ? price : price * (1 + roundedUp);
+}
