@@ -9,14 +9,19 @@ import { build, type Metafile } from "esbuild";
 /** One process of the image. */
 interface Bundle {
   readonly name: string;
-  /** Flags of Node that the file carries in its first line, so that whoever starts the file cannot forget them. */
-  readonly nodeFlags: readonly string[];
+  /** Absent: `cmd/NAME.ts`. */
+  readonly entry?: string;
+  /** Flags of Node that the file carries in its first line, so that whoever starts the file cannot forget them. Absent: nobody starts it. */
+  readonly nodeFlags?: readonly string[];
   /** Inputs that must not be in the file, as a pattern over their paths. */
   readonly forbidden?: RegExp;
 }
 
 const root = resolve(import.meta.dirname, "..");
 const firstLineBytesMax = 255; // Linux cuts longer ones
+
+/** Loaded by a sidecar that has a quota with a condition, from beside it. */
+const conditions = "conditions";
 
 const bundles: readonly Bundle[] = [
   {
@@ -28,10 +33,11 @@ const bundles: readonly Bundle[] = [
       "--disable-proto=delete", // JSON from outside cannot reach prototypes
       "--enable-experimental-regexp-engine-on-excessive-backtracks", // patterns end in linear time
     ],
-    // Nothing that knows Kubernetes or YAML: the sidecar reads compiled JSON.
+    // Nothing that knows Kubernetes or YAML: the sidecar reads compiled JSON. And no reader of conditions, which has a file of its own.
     forbidden:
-      /^(src\/(api|compile|resources|kube|inject|operator|cli|demo|fakeprovider)\/|node_modules\/(yaml|@kubernetes|fastify)\/)/,
+      /^(src\/(api|compile|resources|kube|inject|operator|cli|demo|fakeprovider)\/|node_modules\/(yaml|@kubernetes|fastify|@marcbachmann)\/)/,
   },
+  { name: conditions, entry: "src/condition/condition.ts" },
   { name: "sidegate", nodeFlags: [] },
   {
     name: "operator",
@@ -57,20 +63,21 @@ const firstLine = (flags: readonly string[]): string =>
 const heldAgainst = (metafile: Metafile, forbidden: RegExp | undefined): string[] =>
   forbidden ? Object.keys(metafile.inputs).filter((path) => forbidden.test(path)) : [];
 
-async function bundle({ name, nodeFlags, forbidden }: Bundle, folder: string): Promise<void> {
-  const line = firstLine(nodeFlags);
+async function bundle({ name, entry = `cmd/${name}.ts`, nodeFlags, forbidden }: Bundle, folder: string): Promise<void> {
+  const line = nodeFlags ? firstLine(nodeFlags) : "";
   if (line.length > firstLineBytesMax)
     throw new RangeError(`${name}: the first line has more than ${firstLineBytesMax} bytes`);
   const outfile = join(folder, `${name}.mjs`);
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [`cmd/${name}.ts`],
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node26",
-    banner: { js: `${line}\n${commonJsNames}` },
+    banner: { js: `${line}\n${commonJsNames}`.trimStart() },
+    define: { sidegateConditionsFile: JSON.stringify(`./${conditions}.mjs`) },
     minifySyntax: true,
     minifyWhitespace: true, // a quarter less to parse and hold; names stay, so that stack traces can be read
     legalComments: "linked",
@@ -79,7 +86,7 @@ async function bundle({ name, nodeFlags, forbidden }: Bundle, folder: string): P
   });
   const held = heldAgainst(metafile, forbidden);
   if (held.length > 0) throw new Error(`${name}.mjs must not hold ${held.join(", ")}`);
-  await chmod(outfile, 0o755);
+  if (nodeFlags) await chmod(outfile, 0o755);
   await writeFile(join(folder, `${name}.meta.json`), JSON.stringify(metafile));
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   console.log(`${name}.mjs  ${Math.round(bytes / 1024)} KiB from ${Object.keys(metafile.inputs).length} files`);
@@ -90,5 +97,5 @@ const folder = resolve(values.outdir);
 await rm(folder, { recursive: true, force: true });
 await mkdir(folder, { recursive: true });
 for (const each of bundles) {
-  if (existsSync(join(root, `cmd/${each.name}.ts`))) await bundle(each, folder);
+  if (existsSync(join(root, each.entry ?? `cmd/${each.name}.ts`))) await bundle(each, folder);
 }

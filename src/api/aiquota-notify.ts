@@ -7,7 +7,7 @@ import { matching } from "./rules.ts";
 export const notifySchema = z.strictObject({
   type: z
     .enum(["Webhook", "Slack"])
-    .describe("Webhook: a JSON document, see quotas.md. Slack: `{text}`, as Slack and compatible services take it."),
+    .describe("Webhook: a JSON document, see budgets.md. Slack: `{text}`, as Slack and compatible services take it."),
   urlSecretRef: z
     .strictObject({
       name: objectName().describe('Secret of the namespace, with the label `sidegate.dev/credential: "true"`.'),

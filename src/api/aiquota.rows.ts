@@ -1,5 +1,6 @@
 /** Cases of AIQuota's schema. */
 import { aiquotaBudgetRows } from "./aiquota-budget.rows.ts";
+import { aiquotaPrecisionRows } from "./aiquota-precision.rows.ts";
 import { aiquotaSubjectRows } from "./aiquota-subject.rows.ts";
 import { aiquotaTargetRows } from "./aiquota-target.rows.ts";
 import { bad, good, type SchemaRow } from "./rows.ts";
@@ -77,6 +78,7 @@ export const aiquotaRows: readonly SchemaRow[] = [
   good("per may name all its dimensions", { per: ["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"] }),
   bad("per names a dimension once", { per: ["Pod", "Pod"] }, "per[1]", "twice"),
   bad("per knows no Team", { per: ["Team"] }, "per[0]", "must be one of"),
+  ...aiquotaPrecisionRows,
   ...aiquotaSubjectRows,
   ...aiquotaBudgetRows,
   ...aiquotaTargetRows,

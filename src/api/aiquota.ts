@@ -3,6 +3,7 @@ import { z } from "zod";
 import { subjectKinds, whenCharsMax } from "../config/quota.ts";
 import { limitSchema } from "./aiquota-limit.ts";
 import { notifySchema } from "./aiquota-notify.ts";
+import { precisionRules } from "./aiquota-precision.ts";
 import { overrideStatusSchema, resetStatusSchema, warningStatusSchema, warningsMax } from "./aiquota-status.ts";
 import { sameTargetCel, targetKey, targetRefSchema } from "./aiquota-target.ts";
 import { durationSchema } from "./duration.ts";
@@ -44,7 +45,13 @@ export const aiquotaSpecSchema = withRules(
       .enum(["Deny", "Allow", "LocalShare"])
       .default("Deny")
       .describe(
-        "The quota store is away: Deny refuses, Allow serves unenforced, LocalShare serves each sidecar's last known share of what was left. Cost must Deny. See quotas.md.",
+        "The quota store is away: Deny refuses, Allow serves unenforced, LocalShare serves each sidecar's last known share of what was left. Cost must Deny. See quota-failures.md.",
+      ),
+    precision: z
+      .enum(["Exact", "Leased"])
+      .default("Exact")
+      .describe(
+        "Exact: the quota store decides each request. Leased: of hot counters each sidecar holds slices for 2 s at most and admits from them, so the store sees one call for many requests; never above the limit, but a request can be refused while others hold room. Not for Concurrency, nor for windows below 1m. See leased.md.",
       ),
     when: z
       .string()
@@ -57,7 +64,7 @@ export const aiquotaSpecSchema = withRules(
     per: uniqueScalars(z.array(z.enum(subjectKinds)).max(subjectKinds.length))
       .default([])
       .describe(
-        "One counter for each value of these. Empty: one shared counter. User, Tenant, Group and ClientKey need a route that asks for them (`identity.require`); Group: each of the caller's groups, at most 16, must admit.",
+        "One counter for each value of these. Empty: one shared counter. User, Tenant, Group and ClientKey need a route that asks for them (`identity.require`); Group: each of the caller's groups, at most 16, must admit. Backend: the one that is called; where it has no room, the rule's next one is.",
       ),
     limits: uniqueByName(z.array(limitSchema).min(1).max(16)).describe("Every one of them must admit a request."),
     notify: z
@@ -66,7 +73,7 @@ export const aiquotaSpecSchema = withRules(
       .max(4)
       .optional()
       .describe(
-        "Who is told, besides Events, when a threshold of `warnAt` is reached or a budget is spent. See quotas.md.",
+        "Who is told, besides Events, when a threshold of `warnAt` is reached or a budget is spent. See budgets.md.",
       ),
     reservation: reservationSchema.prefault({}).describe("How usage is held before a call and settled after it."),
   }),
@@ -78,6 +85,7 @@ export const aiquotaSpecSchema = withRules(
       check: ({ failurePolicy, limits }) =>
         failurePolicy === "Deny" || limits.every(({ resource }) => resource !== "Cost"),
     },
+    ...precisionRules,
   ],
 );
 

@@ -3,8 +3,10 @@ import { aiquotaBase } from "./aiquota.rows.ts";
 import { type AIQuota, aiquotaSchema } from "./aiquota.ts";
 import {
   effectiveQuota,
+  nextResetMs,
   overrideNow,
   quotaAdjustments,
+  resetAheadMsMax,
   resetsOfLimit,
   withOverride,
   withReset,
@@ -76,6 +78,29 @@ describe("resets", () => {
     expect(resetsOfLimit(resets, "rpm")).toEqual({ all: ms(later), subjects: { "user=alice": ms(later) } });
     expect(resetsOfLimit(resets, "usd")).toEqual({ all: ms(at), subjects: { "user=alice": ms(later) } });
     expect(resetsOfLimit([], "usd")).toBeUndefined();
+  });
+
+  test("one that lies ahead is not done until it is near, as it would name the counters until then; the others count", () => {
+    const far = "2030-01-01T00:00:00Z";
+    const quota = quotaWith({
+      reset: [
+        { at, ...who },
+        { at: far, limit: "usd", ...who },
+      ],
+    });
+    const { resets, faults } = quotaAdjustments(quota, ms(at));
+    expect(resets).toEqual([{ at, ...who }]);
+    expect(faults).toEqual([
+      {
+        annotation: "sidegate.dev/reset",
+        message: `entry 1: at: ${far} lies more than 5 minutes ahead; write the time of now, as \`sidegate quota reset\` does`,
+      },
+    ]);
+    expect(quotaAdjustments(quota, ms(far) - resetAheadMsMax).faults).toEqual([]);
+    expect(quotaAdjustments(quota).faults).toEqual([]);
+    expect(nextResetMs(quota, ms(at))).toBe(ms(far) - resetAheadMsMax);
+    expect(nextResetMs(quota, ms(far) - resetAheadMsMax)).toBeUndefined();
+    expect(JSON.parse(withReset(quota, { at: later, ...who, limit: "rpm" }))).toHaveLength(2);
   });
 
   test("a new one takes the place of those that it covers, and of no others", () => {

@@ -8,6 +8,8 @@ import { parseWith } from "./parse.ts";
 
 /** Entries of one annotation; more are not read. */
 export const adjustmentsMax = 32;
+/** How far a reset may lie ahead of the clock that judges it, ms: clocks differ. */
+export const resetAheadMsMax = 300_000;
 /** Characters of who did it, and why. */
 const byCharsMax = 256;
 const reasonCharsMax = 512;
@@ -71,18 +73,22 @@ export const adjustmentAnnotations = (annotations: unknown): Record<string, stri
 
 const none: QuotaAdjustments = { resets: [], overrides: [], faults: [] };
 
-/** Reads them. Never throws: an entry that cannot be read is a fault, and the others count. */
-export const quotaAdjustments = ({ metadata, spec }: AIQuota): QuotaAdjustments => {
+/**
+ * Reads them. Never throws: an entry that cannot be read is a fault, and the others count. `nowMs`, since the epoch: so is a reset that lies
+ * ahead of it by more than 5 minutes, as its time would name the counters until then, whatever is reset meanwhile; absent: not judged.
+ */
+export const quotaAdjustments = ({ metadata, spec }: AIQuota, nowMs?: number): QuotaAdjustments => {
   const { [marks.reset]: resetText, [marks.override]: overrideText } = metadata.annotations ?? {};
   if (resetText === undefined && overrideText === undefined) return none;
   const faults: { annotation: string; message: string }[] = [];
-  const resets = entriesOf(marks.reset, resetText, resetSchema, faults).filter(({ limit }, index) => {
-    if (limit === undefined || spec.limits.some(({ name }) => name === limit)) return true;
-    faults.push({ annotation: marks.reset, message: `entry ${index}: there is no limit ${limit}` });
-    return false;
+  const resets = entriesOf(marks.reset, resetText, resetSchema, faults).flatMap(({ index, entry }) => {
+    const fault = resetFault(entry, spec.limits, nowMs);
+    if (fault === undefined) return [entry];
+    faults.push({ annotation: marks.reset, message: `entry ${index}: ${fault}` });
+    return [];
   });
   const overrides = new Map<string, QuotaOverride>();
-  for (const [index, override] of entriesOf(marks.override, overrideText, overrideSchema, faults).entries()) {
+  for (const { index, entry: override } of entriesOf(marks.override, overrideText, overrideSchema, faults)) {
     const fault = overrideFault(override, spec.limits);
     if (fault === undefined) overrides.set(override.limit, override);
     else faults.push({ annotation: marks.override, message: `entry ${index}: ${fault}` });
@@ -95,7 +101,7 @@ const entriesOf = <Entry>(
   text: string | undefined,
   schema: z.ZodType<Entry>,
   faults: { annotation: string; message: string }[],
-): Entry[] => {
+): { readonly index: number; readonly entry: Entry }[] => {
   if (text === undefined || text.trim() === "") return [];
   const list = listIn(text);
   if (typeof list === "string") {
@@ -104,7 +110,7 @@ const entriesOf = <Entry>(
   }
   return list.flatMap((value, index) => {
     const parsed = parseWith(schema, value);
-    if ("value" in parsed) return [parsed.value];
+    if ("value" in parsed) return [{ index, entry: parsed.value }];
     const [first] = parsed.faults;
     faults.push({ annotation, message: `entry ${index}: ${first?.path.join(".") ?? ""}: ${first?.message ?? ""}` });
     return [];
@@ -120,6 +126,25 @@ const listIn = (text: string): unknown[] | string => {
   } catch {
     return "is no JSON; write it with `sidegate quota reset` or `override`";
   }
+};
+
+const resetFault = (
+  { at, limit }: QuotaReset,
+  limits: readonly LimitSpec[],
+  nowMs: number | undefined,
+): string | undefined => {
+  if (limit !== undefined && limits.every(({ name }) => name !== limit)) return `there is no limit ${limit}`;
+  if (nowMs === undefined || Date.parse(at) <= nowMs + resetAheadMsMax) return undefined;
+  const minutes = resetAheadMsMax / 60_000;
+  return `at: ${at} lies more than ${minutes} minutes ahead; write the time of now, as \`sidegate quota reset\` does`;
+};
+
+/** When the first of the resets counts that lie ahead of `nowMs`, ms since the epoch; undefined: there is none. */
+export const nextResetMs = (quota: AIQuota, nowMs: number): number | undefined => {
+  const startsMs = quotaAdjustments(quota)
+    .resets.map(({ at }) => Date.parse(at) - resetAheadMsMax)
+    .filter((startMs) => startMs > nowMs);
+  return startsMs.length === 0 ? undefined : Math.min(...startsMs);
 };
 
 const overrideFault = ({ limit: name, to }: QuotaOverride, limits: readonly LimitSpec[]): string | undefined => {
@@ -168,10 +193,10 @@ export const effectiveQuota = (quota: AIQuota, adjustments: QuotaAdjustments, no
 
 /**
  * The reset annotation with one more entry: older resets of the same counters go, as the new one takes their place. Throws RangeError when
- * there is no room: then reset without limit or subject. Entries that could not be read are left out.
+ * there is no room: then reset without limit or subject. Entries that could not be read, or lie ahead of the new one, are left out.
  */
 export const withReset = (quota: AIQuota, reset: QuotaReset): string => {
-  const kept = quotaAdjustments(quota).resets.filter(
+  const kept = quotaAdjustments(quota, Date.parse(reset.at)).resets.filter(
     ({ limit, subject }) =>
       !(
         (reset.limit === undefined || reset.limit === limit) &&

@@ -2,7 +2,9 @@
  * Metrics that are counted on the request path and rendered when somebody scrapes: prom-client hashes and checks a label object
  * for each observation, which costs more than a stage. Label values are given in the order of the label names.
  */
-import { Counter, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
+
+export type { Registry } from "prom-client";
 
 interface About {
   readonly name: string;
@@ -36,10 +38,25 @@ export class CounterSeries {
   }
   /** Counts one. */
   inc(...values: readonly string[]): void {
+    this.add(1, ...values);
+  }
+  /** Counts several. */
+  add(count: number, ...values: readonly string[]): void {
     const key = values.length === 1 ? (values[0] ?? "") : values.join(separator);
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
   }
 }
+
+/** Registers a gauge without labels, which is looked at when somebody scrapes. */
+export const sampledGauge = (about: Omit<About, "labelNames">, value: () => number): void => {
+  const { name, help, registry } = about;
+  new Gauge({
+    ...{ name, help, registers: [registry] },
+    collect() {
+      this.set(value());
+    },
+  });
+};
 
 interface Series {
   readonly labels: Record<string, string>;

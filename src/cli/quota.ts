@@ -1,4 +1,4 @@
-/** `sidegate quota`: tests, tries out and adjusts quotas. */
+/** `sidegate quota`: tests, tries out, adjusts and makes good. */
 import { systemClock } from "../base/clock.ts";
 import { createKubeApi } from "../kube/client.ts";
 import { type KubeApi, KubeFault } from "../kube/port.ts";
@@ -7,22 +7,26 @@ import { clearOverrides, overrideQuota, type QuotaRef, resetQuota } from "./quot
 import { overrideOptions, type QuotaPlace, resetOptions } from "./quota/adjust-options.ts";
 import { checkQuotas } from "./quota/check.ts";
 import { QuotaCommandFault } from "./quota/fault.ts";
+import { recoverQuotas } from "./quota/recover.ts";
 import { simulateQuotas } from "./quota/simulate.ts";
 import { safeText } from "./terminal-text.ts";
 import { UsageFault } from "./usage.ts";
 
 /** What `sidegate help` says of this command. */
-export const quotaUsage = `sidegate quota COMMAND                  tests, tries out and adjusts quotas
+export const quotaUsage = `sidegate quota COMMAND                  tests, tries out and adjusts quotas, and makes them good
   check                    used + held <= limit, tested on a live Redis by reading alone; exit code 0 holds, 1 does not, 2 not looked at
       --redis URL          without a password; or the whole URL in the environment's SIDEGATE_REDIS_URL; --redis-ca FILE
       -f, --file FILE      the AIQuotas; default: those of the cluster; -n NS: of one namespace alone
   simulate --from FILE     what quotas would have refused, from audit records (- is stdin; may be given many times)
       -f, --file FILE      the AIQuotas to try out, with the AIRoutes for the prices of their models
+  recover --from FILE [NAME]     what Redis has lost for good, by audit records of all pods; nothing is changed without --apply
+      --apply              adds what is missing, once, never more; looks for 15 s before
+      --redis URL          as for check, with the login of the namespace's sidecars; -f, --file FILE; -n NS: of one namespace alone
   reset NAME --reason TEXT       the counters begin anew; with --limit L, --subject S
   override NAME --limit L --to N --until 2h|DATE --reason TEXT    another limit for a while; --clear [--limit L] ends it
   -n, --namespace NAME     of the AIQuota (the kubeconfig's, else default)
       --kubeconfig FILE    the cluster (KUBECONFIG, else ~/.kube/config); --context NAME
-  -o, --output json        check and simulate: for scripts`;
+  -o, --output json        check, simulate and recover: for scripts`;
 
 type Command = (args: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
 
@@ -32,6 +36,7 @@ const notLookedAt = 2;
 const commands: Readonly<Record<string, Command>> = {
   check: checkQuotas,
   simulate: simulateQuotas,
+  recover: recoverQuotas,
   reset: async (args) => {
     const { limit, subject, reason, ...place } = resetOptions(args);
     const nowMs = systemClock.nowMs();
@@ -51,9 +56,7 @@ export async function quota(args: readonly string[], env: NodeJS.ProcessEnv): Pr
   const [name = "", ...rest] = args;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command)
-    throw new UsageFault(
-      `quota${name && ` ${name}`}: must be quota check, quota simulate, quota reset or quota override`,
-    );
+    throw new UsageFault(`quota${name && ` ${name}`}: must be quota check, simulate, recover, reset or override`);
   try {
     return await command(rest, env);
   } catch (fault) {

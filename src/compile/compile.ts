@@ -35,7 +35,7 @@ export interface CompileInput extends ClusterScope {
   readonly tokenAudiences?: readonly string[] | undefined;
   /** Hosts that pods' tokens may go to, `HOST` or `HOST:PORT`; absent: not known here, so no credential is refused for its host. */
   readonly tokenHosts?: readonly string[] | undefined;
-  /** Milliseconds since the epoch; absent: no certificate is judged by its times. Only findings come of it, the config is the same. */
+  /** Milliseconds since the epoch; absent: no certificate and no reset is judged by its time. The config is the same, but for resets that lie ahead. */
   readonly nowMs?: number | undefined;
   /** How pods prove who they are; absent (files on one machine, tests): they cannot. */
   readonly podIdentity?: PodIdentityConfig | undefined;
@@ -153,12 +153,12 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
       findingOf(isCluster ? { ...fault, message: `in namespace ${input.namespace}: ${fault.message}` } : fault);
     findings.push(
       ...targetFindings(quota, input),
-      ...adjustmentNotes(quotaAdjustments(quota)).map(findingOf),
+      ...adjustmentNotes(quotaAdjustments(quota, input.nowMs)).map(findingOf),
       ...idleLimits(quota, isCluster ? [] : input.routes).filter(({ isPending }) => !isPending),
     );
     const scope = route && quotaScope(quota, { ...input, isCluster, route: route.name });
     if (!route || !scope) continue;
-    const compiled = compileQuota(quota, route, scope.rules);
+    const compiled = compileQuota(quota, route, scope.rules, input.nowMs);
     findings.push(...[...compiled.faults, ...compiled.notes].map(routeFindingOf));
     if (compiled.faults.length === 0) quotas.push({ ...compiled.quota, ...(isCluster && { scope: "Cluster" }) });
     else if (quota.spec.mode === "Enforce") {

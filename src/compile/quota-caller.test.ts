@@ -24,7 +24,7 @@ const faultsOf = (caller: CallerConfig | undefined, per: SubjectKind[], when?: s
   callerFaults({ per, when }, routeOf(caller)).map(({ path, message }) => `${path.join(".")}: ${message}`);
 
 describe("per", () => {
-  test.each(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint", "SourceIP", "App"] as const)(
+  test.each(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint", "SourceIP", "App", "Backend"] as const)(
     "%s is known on every route",
     (kind) => expect(faultsOf(undefined, [kind])).toEqual([]),
   );

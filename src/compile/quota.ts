@@ -48,16 +48,20 @@ export const quotaScope = (
   return rules.length === targets.length ? { rules: [...new Set(rules)].sort() } : {};
 };
 
-/** Compiles a quota that applies; faults are what keeps it from being enforced on this route, notes what else is not done on it. */
+/**
+ * Compiles a quota that applies; faults are what keeps it from being enforced on this route, notes what else is not done on it.
+ * `nowMs`: resets that lie ahead of it are left out; absent: none is.
+ */
 export const compileQuota = (
   quota: AIQuota,
   route: RouteConfig,
   rules?: readonly string[],
+  nowMs?: number,
 ): { readonly quota: QuotaConfig; readonly faults: readonly QuotaFault[]; readonly notes: readonly QuotaFault[] } => {
-  const adjustments = quotaAdjustments(quota);
+  const adjustments = quotaAdjustments(quota, nowMs);
   const downgrades = quota.spec.limits.map((limit, index) => downgradeOf(limit, { index, quota, route }));
   const { namespace, name } = quota.metadata;
-  const { mode, failurePolicy, per, when, reservation } = quota.spec;
+  const { mode, failurePolicy, precision, per, when, reservation } = quota.spec;
   const { output, onUnknownUsage } = reservation;
   return {
     quota: {
@@ -65,6 +69,7 @@ export const compileQuota = (
       name,
       mode,
       failurePolicy,
+      ...(precision === "Leased" && { precision }),
       ...(rules && { rules: [...rules] }),
       per,
       ...(when !== undefined && { when }),

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { callerValuesMax } from "../config/caller.ts";
 import { whenCharsMax } from "../config/quota.ts";
-import { type ConditionFacts, compileCondition, conditionCharsMax, conditionValuesMax } from "./condition.ts";
+import { compileCondition, conditionCharsMax, conditionValuesMax } from "./condition.ts";
+import type { ConditionFacts } from "./facts.ts";
 
 const facts: ConditionFacts = {
   identity: {

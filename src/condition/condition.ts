@@ -3,6 +3,8 @@
  * so that whoever may write a quota cannot hold up a sidecar. Nothing in here throws.
  */
 import { Environment, type ParseResult } from "@marcbachmann/cel-js";
+import { provideCompiler } from "./compiler.ts";
+import type { CompileCondition, Condition } from "./facts.ts";
 import { SubsetFault, subsetNames } from "./subset.ts";
 
 /** Longest text of a condition, in characters. */
@@ -15,35 +17,6 @@ export const conditionDepthMax = 32;
 export const conditionListMax = 64;
 /** Most roles or groups of a caller that a condition looks at; with more it cannot be told. As the contract has it for callers. */
 export const conditionValuesMax = 256;
-
-/** What a condition can ask. A text that is not known is "", a list that is not known is empty. */
-export interface ConditionFacts {
-  readonly identity: {
-    readonly namespace: string;
-    readonly serviceAccount: string;
-    readonly pod: string;
-    readonly app: string;
-    readonly user: string;
-    readonly tenant: string;
-    readonly clientKey: string;
-    readonly roles: readonly string[];
-    readonly groups: readonly string[];
-  };
-  readonly request: {
-    readonly model: string;
-    readonly endpoint: string;
-    readonly streamed: boolean;
-    readonly sourceIP: string;
-  };
-}
-
-/** Whether it holds; undefined: that cannot be told, and the quota must count. Never throws. */
-export type Condition = (facts: ConditionFacts) => boolean | undefined;
-
-/** A condition that can be asked, with the names that it reads, such as `identity.tenant`; or what is wrong with its text, and where. */
-export type CompiledCondition =
-  | { readonly condition: Condition; readonly names: ReadonlySet<string> }
-  | { readonly fault: string };
 
 const environment = new Environment({
   limits: {
@@ -65,7 +38,7 @@ const environment = new Environment({
   });
 
 /** Parses and checks a text: types, names, and that its cost is bounded. Never throws. */
-export const compileCondition = (text: string): CompiledCondition => {
+export const compileCondition: CompileCondition = (text) => {
   if (text.length > conditionCharsMax)
     return { fault: `has ${text.length} characters, at most ${conditionCharsMax} are allowed` };
   try {
@@ -81,6 +54,8 @@ export const compileCondition = (text: string): CompiledCondition => {
     return { fault: faultText(fault, text) };
   }
 };
+
+provideCompiler(compileCondition);
 
 const conditionOf =
   (parsed: ParseResult): Condition =>

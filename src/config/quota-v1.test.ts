@@ -43,6 +43,7 @@ test.each([
   [{ per: ["ClientKey"] }, "AIQuota q counts by ClientKey"],
   [{ per: ["SourceIP"] }, "AIQuota q counts by SourceIP"],
   [{ per: ["App"] }, "AIQuota q counts by App"],
+  [{ per: ["Model", "Backend"] }, "AIQuota q counts by Backend"],
   [{ scope: "Cluster" }, "AIQuota q counts over namespaces"],
 ] satisfies [Partial<QuotaConfig>, string][])(
   "a quota with %j closes the route of sidecars of version 1, and is left out in mode Audit",

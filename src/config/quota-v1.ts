@@ -13,7 +13,7 @@ const limitSchemaV1 = limitSchema
   .extend({ endpoints: z.array(endpointV1).optional() });
 
 /** A quota of version 1. */
-export const quotaSchemaV1 = quotaSchema.omit({ when: true, scope: true }).extend({
+export const quotaSchemaV1 = quotaSchema.omit({ when: true, scope: true, precision: true }).extend({
   reservation: quotaSchema.shape.reservation.extend({ output: z.enum(["Cap", "Requested"]) }),
   failurePolicy: z.enum(["Deny", "Allow"]),
   per: z.array(z.enum(subjectKindsV1)),
@@ -38,8 +38,16 @@ export const quotasToVersion1 = (
   return { quotas: sayable };
 };
 
-/** The quota, or what it wants beyond version 1. */
-const toVersion1 = ({ when, scope, per, limits, reservation, ...rest }: QuotaConfig): QuotaConfigV1 | string => {
+/** The quota, or what it wants beyond version 1. They lease nothing: what is Leased is Exact there, which is the same limit. */
+const toVersion1 = ({
+  when,
+  scope,
+  per,
+  limits,
+  reservation,
+  precision: _,
+  ...rest
+}: QuotaConfig): QuotaConfigV1 | string => {
   if (when !== undefined) return "has a condition";
   if (scope !== undefined) return "counts over namespaces";
   const parts = per.filter(isKnown);

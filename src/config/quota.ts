@@ -4,11 +4,11 @@ import { endpointNames } from "../openai/endpoints.ts";
 
 /**
  * What a quota can count by. User, Tenant, Group and ClientKey are of callers who prove who they are (caller.ts); Group is each of the
- * caller's. App is the pod's label `app.kubernetes.io/name`, SourceIP the address that connected.
+ * caller's. App is the pod's label `app.kubernetes.io/name`, SourceIP the address that connected, Backend the route's that is called.
  */
 export const subjectKinds = [
   ...(["ServiceAccount", "Namespace", "Pod", "Model", "Endpoint"] as const),
-  ...(["User", "Tenant", "Group", "ClientKey", "SourceIP", "App"] as const),
+  ...(["User", "Tenant", "Group", "ClientKey", "SourceIP", "App", "Backend"] as const),
 ] as const;
 /** One of them. */
 export type SubjectKind = (typeof subjectKinds)[number];
@@ -64,6 +64,8 @@ export const quotaSchema = z.strictObject({
   mode: z.enum(["Enforce", "Audit"]),
   /** Store away: Deny refuses, Allow serves unenforced, LocalShare serves the sidecar's last known share. */
   failurePolicy: z.enum(["Deny", "Allow", "LocalShare"]),
+  /** Leased: a sidecar may admit from slices of a hot counter that it holds. Absent: the store decides each request. */
+  precision: z.enum(["Leased"]).optional(),
   /** Rules of the route it counts; absent: all. */
   rules: z.array(name).optional(),
   /** What the subject is made of; empty: one shared counter. */

@@ -47,7 +47,7 @@ export async function startAdmission(options: AdmissionOptions): Promise<Admissi
     port: webhook.port,
     handlers: {
       mutate: createMutateHandler({ inject, settings: settings.injection, view }),
-      validate: createValidateHandler({ view, tokenAudiences, tokenHosts }),
+      validate: createValidateHandler({ view, tokenAudiences, tokenHosts, nowMs: () => clock.nowMs() }),
     },
     metrics: { admitted: (name, result, reason) => options.admitted(name, result, reason) },
     log,

@@ -20,18 +20,9 @@ import { countedApi, fencedApi } from "./leading/guarded-api.ts";
 import { LeaderDuties } from "./leading/leader-duties.ts";
 import { ownedApi } from "./leading/owned-api.ts";
 import { OperatorMetrics } from "./metrics.ts";
-import { openTeller } from "./notify/open.ts";
 import type { SharedState } from "./ports.ts";
 import { Figures } from "./reconcile/figures.ts";
-import { quotaItem, routeItem } from "./reconcile/keys.ts";
-import { NamespaceReconciler } from "./reconcile/namespace-reconciler.ts";
-import { Outcomes } from "./reconcile/outcomes.ts";
-import { Publisher } from "./reconcile/publisher.ts";
-import { QuotaReconciler } from "./reconcile/quota-reconciler.ts";
-import { reconcileFrame } from "./reconcile/reconcile.ts";
-import { RouteReconciler } from "./reconcile/route-reconciler.ts";
-import { StatusWriter } from "./reconcile/status-writer.ts";
-import { WorkloadReconciler } from "./reconcile/workload-reconciler.ts";
+import { openReconcilers } from "./reconcilers.ts";
 import type { OperatorSettings } from "./settings.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -146,7 +137,7 @@ export class Operator {
       clock: this.#clock,
       log,
     });
-    void this.#queue.run(workersMax, this.#frame());
+    void this.#queue.run(workersMax, this.#reconcile());
     this.leader.start();
     log.info({ adminPort, webhookPort: this.#admission.port }, "operator started");
     return { adminPort, webhookPort: this.#admission.port };
@@ -212,56 +203,13 @@ export class Operator {
     ];
   }
 
-  #frame(): (key: string) => Promise<void> {
-    const { settings, log } = this.#options;
-    const { caches } = this;
-    const state = this.#state;
-    const figures = this.#figures;
-    const clock = this.#clock;
-    const outcomes = new Outcomes();
-    const publisher = new Publisher({ api: this.#fenced, caches, clock, ownerName: settings.webhook.mutating });
-    const writer = new StatusWriter({ api: this.#fenced, events: this.#events, clock });
-    const nowMs = (): number => clock.nowMs();
-    const workloads = new WorkloadReconciler({
-      ...{ caches, outcomes, publisher, state, clock, log, events: this.#events },
-      keysOf: (namespace) => this.#secrets.keysOf(namespace),
-      tokenAudiences: settings.injection.tokenAudiences,
-      tokenHosts: settings.injection.tokenHosts,
-      podIdentity: () => this.#issuer.identity,
-      touched: ({ namespace }, routes, quotas) => {
-        for (const name of routes) this.#queue.add(routeItem(namespace, name));
-        for (const quota of quotas) this.#queue.add(quotaItem(quota.namespace, quota.name));
-      },
+  #reconcile(): (key: string) => Promise<void> {
+    return openReconcilers({
+      ...{ settings: this.#options.settings, log: this.#options.log, clock: this.#clock, fenced: this.#fenced },
+      ...{ caches: this.caches, state: this.#state, figures: this.#figures, events: this.#events, queue: this.#queue },
+      ...{ leader: this.leader, metrics: this.metrics, secrets: this.#secrets },
+      ...{ health: this.#health, issuer: this.#issuer },
     });
-    const routes = new RouteReconciler({
-      ...{ caches, outcomes, state, writer, figures, nowMs },
-      storeFault: () => this.#health.fault,
-      settings: settings.injection,
-    });
-    const quotas = new QuotaReconciler({
-      ...{ caches, outcomes, state, writer, figures, nowMs },
-      teller: openTeller({
-        ...{ caches, figures, nowMs, log, events: this.#events, hosts: settings.notifications.hosts },
-        ...{ leader: this.leader, metrics: this.metrics, queue: this.#queue },
-      }),
-    });
-    const namespaces = new NamespaceReconciler({ caches, state, clock, log });
-    const reconcile = reconcileFrame({
-      reconcilers: {
-        workload: ({ workload }) => workloads.reconcile(workload),
-        route: ({ namespace, name }) => routes.reconcile(namespace, name),
-        quota: ({ namespace, name }) => quotas.reconcile(namespace, name),
-        namespace: ({ namespace }) => namespaces.reconcile(namespace),
-      },
-      queue: this.#queue,
-      clock,
-      log,
-      ended: (...end) => this.metrics.reconciled(...end),
-    });
-    // Keys that were due later outlive the term. Redis has no fence: an old keyring would bring back a user's old passwords.
-    return async (key) => {
-      if (this.leader.isLeading()) await reconcile(key);
-    };
   }
 
   #checks(): readonly ReadyCheck[] {

@@ -59,7 +59,10 @@ export interface SharedState {
   removeUser(namespace: string): Promise<void>;
   /** Why Redis cannot be used as quota store; undefined: it can. Looks at the policy of eviction and the rights, too. */
   fault(): Promise<string | undefined>;
-  /** Calls back at each new connection: a Redis that restarted may have lost its users, so every namespace wants its `ensureUser`. */
+  /**
+   * Calls back at each new connection, and when a node of Redis has come or begun anew: it knows no users, so every namespace wants its
+   * `ensureUser`.
+   */
   onConnected(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -15,7 +15,8 @@ test("a sidecar's user may run what the code runs, and nothing else", () => {
   }
   for (const name of readdirSync(stores).filter((file) => /(?<!\.test|\.generated)\.ts$/.test(file))) {
     const source = readFileSync(join(stores, name), "utf8");
-    for (const [, command = ""] of source.matchAll(/\b(?:send|aside|#exchange)\("([a-z]+)"/g)) used.add(command);
+    for (const [, command = ""] of source.matchAll(/\b(?:send|aside|#exchange|ScriptCommand)\("([a-z]+)"/g))
+      used.add(command);
   }
   expect([...aclCommands].toSorted()).toEqual([...used].toSorted());
 });
@@ -29,7 +30,7 @@ test("a user is made whole in one command that holds no password", () => {
   expect(words.join(" ")).not.toMatch(/first|second|nopass|allkeys|\+@/);
 });
 
-test("of quotas over namespaces a user reaches the counters of those that count for it, and its own holds", () => {
+test("of quotas over namespaces a user reaches the counters of those that count for it, its own holds and marks", () => {
   const quotas = [
     { namespace: "ops", name: "b" },
     { namespace: "ops", name: "a" },
@@ -42,6 +43,7 @@ test("of quotas over namespaces a user reaches the counters of those that count 
     "sg:{_cluster}:concurrency:=share/*/ops/b/*",
     "sg:{_cluster}:hold:team:*",
     "sg:{_cluster}:holds:team",
+    "sg:{_cluster}:mark:team:*",
   ]);
   expect(clusterKeyPatterns("team", [])).toEqual([]);
   expect(aclSetUser("team", ["x"], quotas)).toEqual(aclSetUser("team", ["x"], quotas.toReversed()));

@@ -1,6 +1,6 @@
 /** The ACL user that the sidecars of a namespace log in as: what it may do, and how it is made. */
 import { createHash } from "node:crypto";
-import { clusterHoldKey, clusterHoldsKey, clusterNamespace, prefixOf } from "./keys.ts";
+import { clusterHoldKey, clusterHoldsKey, clusterMarkKey, clusterNamespace, prefixOf } from "./keys.ts";
 
 /** Name of the namespace's user. */
 export const aclUserOf = (namespace: string): string => `sg-${namespace}`;
@@ -54,8 +54,8 @@ export interface QuotaName {
 }
 
 /**
- * Keys of quotas over namespaces that a namespace's user reaches: the counters of those that count for it, and its own holds. No key of
- * a hold has a slash, so the first pattern means counters alone; a limit's window may change without another rule.
+ * Keys of quotas over namespaces that a namespace's user reaches: the counters of those that count for it, and its own holds and marks. No key
+ * of those has a slash, so the first pattern means counters alone; a limit's window may change without another rule.
  */
 export const clusterKeyPatterns = (namespace: string, quotas: readonly QuotaName[]): readonly string[] => {
   if (quotas.length === 0) return [];
@@ -64,7 +64,9 @@ export const clusterKeyPatterns = (namespace: string, quotas: readonly QuotaName
     `${prefix}*:${quota.namespace}/${quota.name}/*`,
     `${prefix}concurrency:=share/*/${quota.namespace}/${quota.name}/*`, // who holds how much of it for when Redis is away
   ]);
-  return [...new Set(counters)].sort().concat(clusterHoldKey(namespace, "*"), clusterHoldsKey(namespace));
+  return [...new Set(counters)]
+    .sort()
+    .concat(clusterHoldKey(namespace, "*"), clusterHoldsKey(namespace), clusterMarkKey(namespace, "*"));
 };
 
 /**

@@ -12,6 +12,7 @@ import {
   holdKey,
   holdsKey,
   partsOfCounterKey,
+  recoveredKey,
 } from "./keys.ts";
 
 const parts = { namespace: "team", quota: "q.monthly", limit: "rpm", subject: "sa=team/bot:model=gpt-4o" };
@@ -29,6 +30,13 @@ test.each(windows)("the key of a $type counter tells what it is for, and is swep
   const key = counterKey("team", counterName(parts), window);
   expect(partsOfCounterKey(key)).toEqual(parts);
   expect(isSwept(key)).toBe(true);
+});
+
+test.each(windows)("what was recovered of a $type counter lies beside it, and is no counter", (window) => {
+  const key = recoveredKey(counterKey(clusterNamespace, counterName(parts), window));
+  expect(key.startsWith("sg:{_cluster}:recovered:")).toBe(true);
+  expect(key.endsWith(`:${counterName(parts)}`), "as the ACL of a quota over namespaces has it").toBe(true);
+  expect([partsOfCounterKey(key), isSwept(key)]).toEqual([undefined, false]);
 });
 
 test.each(windows)("the key of a $type counter over namespaces tells so, and is swept", (window) => {

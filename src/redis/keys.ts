@@ -20,6 +20,7 @@ import type { WindowSpec } from "../base/window.ts";
  * | sg:{NAMESPACE}:beat:POD                 | string | what the pod's sidecar runs, as JSON (heartbeat.ts)    | 30 s after the last one          |
  * | sg:{NAMESPACE}:mark:INSTANCE           | string | a number that one sidecar process counts up while it    | 1 h after it was counted up      |
  * |                                         |        | charges: an older one tells of lost writes             |                                  |
+ * | sg:{NAMESPACE}:recovered:KIND:...:COUNTER | hash | slot number → units that `sidegate quota recover` has added      | as the counter                   |
  *
  * COUNTER is `NAMESPACE/QUOTA/LIMIT/SUBJECT`; after a reset `NAMESPACE/QUOTA/LIMIT=WHEN/SUBJECT`, in ms and base 36 (epoch.ts).
  * A Concurrency counter `=share/WINDOW/DURATION/COUNTER` is no quota's: which sidecar has which part of COUNTER while Redis is away,
@@ -30,6 +31,7 @@ import type { WindowSpec } from "../base/window.ts";
  *
  * | sg:{_cluster}:hold:NAMESPACE:ID         | string | as the record of a hold                                | with the lease                   |
  * | sg:{_cluster}:holds:NAMESPACE           | zset   | hold key → end of the lease (ms)                       | when empty                       |
+ * | sg:{_cluster}:mark:NAMESPACE:INSTANCE   | string | as the mark beside the counters of the namespace       | 1 h after it was counted up      |
  */
 
 /** Prefix of all keys of a namespace. */
@@ -57,8 +59,16 @@ export const cacheKey = (namespace: string, key: string): string => `sg:{${names
 /** Heartbeat of one pod's sidecar. */
 export const beatKey = (namespace: string, pod: string): string => `sg:{${namespace}}:beat:${pod}`;
 
+/** What `sidegate quota recover` has added to a counter, beside it: in the same slot of a Cluster, and within the same ACL. */
+export const recoveredKey = (counterKeyText: string): string =>
+  counterKeyText.replace(/^(sg:\{[a-z0-9_-]+\}:)/, "$1recovered:");
+
 /** Mark of one sidecar process. */
 export const markKey = (namespace: string, instance: string): string => `sg:{${namespace}}:mark:${instance}`;
+
+/** Mark of the same process beside the counters over namespaces, on a Cluster: their node may lose writes alone. */
+export const clusterMarkKey = (namespace: string, instance: string): string =>
+  `sg:{${clusterNamespace}}:mark:${namespace}:${instance}`;
 
 /** Name of the one counter of a quota that counts by nothing. */
 export const sharedSubject = "all";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseRedisUrl, RedisUrlFault } from "./url.ts";
+import { nodeUrl, parseRedisUrl, RedisUrlFault } from "./url.ts";
 
 const standalone = {
   topology: "Standalone",
@@ -62,6 +62,21 @@ test.each([
   { name: "too many hosts", url: `redis+cluster://${Array(33).fill("a").join(",")}` },
 ])("$name is refused", ({ url }) => {
   expect(() => parseRedisUrl(url)).toThrow(RedisUrlFault);
+});
+
+test.each([
+  ["redis://redis:6379/3", { host: "10.0.0.2", port: 6380 }, "redis://10.0.0.2:6380/3"],
+  ["redis://:p%40ss@redis", { host: "10.0.0.2", port: 6380 }, "redis://:p%40ss@10.0.0.2:6380/0"],
+  ["rediss+sentinel://u:p%2Fq@a,b/main?database=2", { host: "::1", port: 1 }, "rediss://u:p%2Fq@[::1]:1/2"],
+  ["redis+cluster://u:p@a,b", { host: "node-1", port: 7000 }, "redis://u:p@node-1:7000/0"],
+])("of %s one node is reached by the same login", (url, node, wanted) => {
+  expect(nodeUrl(url, node)).toBe(wanted);
+  const { username, password } = parseRedisUrl(url);
+  expect(parseRedisUrl(wanted)).toMatchObject({
+    topology: "Standalone",
+    ...(username && { username }),
+    ...(password && { password }),
+  });
 });
 
 test("a refusal never shows the password", () => {

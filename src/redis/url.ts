@@ -64,6 +64,16 @@ export const withLogin = (url: string, login: { readonly username: string; reado
   return url.replace(/^([a-z+]+:\/\/)(?:[^@/]*@)?/, (_whole, scheme: string) => `${scheme}${userinfo}`);
 };
 
+/** The URL of one node, with the login of `url`, whatever its topology. Throws RedisUrlFault. */
+export const nodeUrl = (url: string, { host, port }: { readonly host: string; readonly port: number }): string => {
+  const { isTls, username, password, database } = parseRedisUrl(url);
+  const userinfo =
+    username === undefined && password === undefined
+      ? ""
+      : `${encodeURIComponent(username ?? "")}:${encodeURIComponent(password ?? "")}@`;
+  return `redis${isTls ? "s" : ""}://${userinfo}${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
+};
+
 const parseHost = (text: string, portDefault: number): { host: string; port: number } => {
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text);
   if (match === null) throw new RedisUrlFault("a host is a name or an address, IPv6 in brackets, and a port");

@@ -5,6 +5,7 @@ import type { Listeners } from "./listener/listeners.ts";
 import type { LeaseKeeper } from "./quota/leases.ts";
 import type { Settler } from "./quota/settler.ts";
 import type { LocalShares } from "./quota/share/local-shares.ts";
+import type { SliceStore } from "./quota/slices/slice-store.ts";
 import type { HttpServer } from "./server.ts";
 import type { Sinks } from "./sinks/sinks.ts";
 import type { Pools } from "./upstream/pools.ts";
@@ -24,6 +25,7 @@ export interface Drainable {
   readonly settler: Settler;
   readonly leases: LeaseKeeper;
   readonly shares: LocalShares;
+  readonly slices: SliceStore;
   readonly sinks: Sinks;
   readonly pools: Pools;
   readonly endHeartbeat: () => Promise<void>;
@@ -56,10 +58,10 @@ function stopAccepting({ listeners, gateway }: Drainable): void {
   listeners.stopAccepting();
 }
 
-/** Waits for the last request, at most `limitMs`; streams that take longer are the next step's. */
+/** Waits for the last request and for the last byte of its answer, at most `limitMs`; streams that take longer are the next step's. */
 async function untilIdle(gateway: Gateway, limitMs: number): Promise<void> {
   const endMs = performance.now() + limitMs;
-  while (gateway.running > 0 && performance.now() < endMs - lookMs)
+  while (gateway.running + gateway.leaving > 0 && performance.now() < endMs - lookMs)
     await new Promise((resolve) => setTimeout(resolve, lookMs));
 }
 
@@ -68,9 +70,10 @@ async function endRunning(gateway: Gateway): Promise<void> {
   await untilIdle(gateway, farewellMs);
 }
 
-async function settleAll({ settler, leases, shares }: Drainable): Promise<void> {
+async function settleAll({ settler, leases, shares, slices }: Drainable): Promise<void> {
   settler.stop();
   leases.stop();
   await shares.close();
+  await slices.close();
   await settler.retry();
 }

@@ -8,6 +8,7 @@ import type { Arrival, ClientRequest, ClientResponse } from "./message.ts";
 import type { MultipartScan } from "./multipart/scan.ts";
 import type { PathMatch } from "./openai/paths.ts";
 import type { Usage } from "./openai/usage.ts";
+import type { Target } from "./upstream/targets.ts";
 
 /** The verified caller. */
 export interface Identity {
@@ -70,6 +71,20 @@ export interface CallFacts {
   isLocalShare: boolean;
   /** The model that was asked for, where a limit of it was exceeded and another one serves. */
   downgradedFrom?: string;
+  /** What was held on counters, hold after hold, for the audit. Undefined: nothing. */
+  holds?: HoldTold[];
+  /** Holds that the intent has told. Undefined: none was written. */
+  holdsTold?: number;
+}
+
+/** A counter by its key in Redis, the units that are held on it, and until its window ends, ms (Sliding: until its oldest slot goes). */
+export type CounterHeld = readonly [key: string, held: number, resetMs: number];
+
+/** One hold. */
+export interface HoldTold {
+  counters(): readonly CounterHeld[];
+  /** Units, in the order of the counters; empty: it runs, or was given back. */
+  charged(): readonly number[];
 }
 
 /** client: it closed the connection. stalled: it stopped reading. drain: the sidecar's grace period is over. */
@@ -115,6 +130,13 @@ export interface Accepted extends Identified {
 /** After authorize: the rule that opens the endpoint and the model. */
 export interface Authorized extends Accepted {
   readonly rule: RuleConfig;
+  /** The backend that is next to be called, for quotas that count by it. Absent: none does, or there is no backend. */
+  readonly quotaTarget?: QuotaTarget | undefined;
+}
+/** A backend of a route, by name. */
+export interface QuotaTarget {
+  readonly route: string;
+  readonly backend: string;
 }
 /** After shape: what will be changed in the body, and the upper bounds to hold. */
 export interface Shaped extends Authorized {
@@ -149,6 +171,20 @@ export interface Admitted extends Shaped {
   readonly sendOutputCap: number | undefined;
   /** Called with the whole cacheable answer; absent when it must not be stored. */
   readonly fillCache: ((answer: CacheableAnswer) => void) | undefined;
+  /** What is held follows the request from backend to backend. Absent: no quota counts by Backend, or there is one backend only. */
+  readonly turns?: TargetTurns | undefined;
+}
+/** The targets of a request, where quotas count by Backend: what is held is held for one of them at a time. */
+export interface TargetTurns {
+  /** In the order in which they may be called, from the one that admission holds for. */
+  readonly targets: readonly Target[];
+  /**
+   * Gives back what is held for the last one and holds for this one; false: a quota of this backend has no room. Throws where no other
+   * backend would help.
+   */
+  moveTo(target: Target): Promise<boolean>;
+  /** Calls the one that is held for, and notes whether anything reached it. */
+  call<Result>(run: () => Promise<Result>): Promise<Result>;
 }
 /** An answer as the cache keeps it. */
 export interface CacheableAnswer {
@@ -179,6 +215,8 @@ export class Exchange implements Received {
     firstByteMs: undefined,
     upstreamStatus: undefined,
     downgradedFrom: undefined,
+    holds: undefined,
+    holdsTold: undefined,
   };
   readonly answerHeaders: [string, string][] = [];
   ending: Ending | undefined = undefined;
@@ -193,6 +231,8 @@ export class Exchange implements Received {
   estimate: Estimate | undefined = undefined;
   sendOutputCap: number | undefined = undefined;
   fillCache: ((answer: CacheableAnswer) => void) | undefined = undefined;
+  quotaTarget: QuotaTarget | undefined = undefined;
+  turns: TargetTurns | undefined = undefined;
   abortReason: AbortReason | undefined = undefined;
   #abortListener: ((reason: AbortReason) => void) | undefined = undefined;
   readonly #listeners: EndListener[] = [];

@@ -21,6 +21,8 @@ export class Gateway {
   readonly #running = new Set<Exchange>();
   #snapshot: Snapshot;
   #count = 0;
+  /** Answers whose last byte has not left, and that were not cut off either. */
+  #open = 0;
   #draining = false;
 
   constructor(options: { clock: Clock; metrics: SidecarMetrics; log: Log; instance: string; snapshot: Snapshot }) {
@@ -38,6 +40,10 @@ export class Gateway {
   /** Requests that have not ended. */
   get running(): number {
     return this.#running.size;
+  }
+  /** Requests that have ended, with answers that are still on their way to a client. */
+  get leaving(): number {
+    return Math.max(0, this.#open - this.#running.size);
   }
   /** Puts a config in force: requests that come from now on use it, those that run keep theirs. */
   swap(snapshot: Snapshot): void {
@@ -69,6 +75,7 @@ export class Gateway {
     );
     if (this.#draining || arrival.isLast) exchange.answerHeaders.push(["connection", "close"]);
     this.#running.add(exchange);
+    this.#open++;
     this.#metrics.started();
     // registered first, so it runs last: metrics and audit see what the stages made of it
     exchange.onEnd((ending) => this.#ended(exchange, snapshot, ending));
@@ -89,6 +96,7 @@ export class Gateway {
   }
 
   #closed(exchange: Exchange): void {
+    this.#open--;
     if (!exchange.response.writableFinished) exchange.abort("client");
   }
 

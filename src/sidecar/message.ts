@@ -26,6 +26,8 @@ export interface ClientResponse {
   readonly writableEnded: boolean;
   /** Every byte was handed to the network. False for an answer that was cut off. */
   readonly writableFinished: boolean;
+  /** 100: the client may send its body. */
+  writeContinue(): unknown;
   /** `headers`: names and values in turn. Fields that only HTTP/1 knows are left out of HTTP/2. */
   writeHead(status: number, headers: string[]): unknown;
   flushHeaders(): void;

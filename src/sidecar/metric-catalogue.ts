@@ -10,7 +10,7 @@ export const metricCatalogue = {
   sidegate_requests_in_flight: "Requests that have not ended.",
   sidegate_upstream_attempts_total: "Calls to backends by result: answered, or the error code.",
   sidegate_quota_decisions_total:
-    "Refused: a limit had no room. downgraded: the same, but another model served. would_refuse: the same in mode Audit. not_counted: mode Audit, but the request met too many limits.",
+    "Refused: a limit had no room. downgraded: the same, but another model served. spilled_over: the same for one backend, and another was asked. would_refuse: the same in mode Audit. not_counted: mode Audit, but the request met too many limits.",
   sidegate_quota_condition_errors_total:
     "Conditions of quotas that could not be told; the quota then counted the request.",
   sidegate_quota_charges_told_again:
@@ -21,6 +21,11 @@ export const metricCatalogue = {
     "Charges and running requests that were admitted by local share and are not in the quota store yet.",
   sidegate_quota_ledger_dropped_total:
     "Charges of local shares that were dropped: their window had ended when the quota store came back.",
+  sidegate_quota_slice_claims_total:
+    "Claims of Leased quotas by who decided: slice (this sidecar, from what it held), store, refusal (the store had just refused as much).",
+  sidegate_quota_slice_refills_total: "Slices that were asked for.",
+  sidegate_quota_slice_units_returned_total: "Units that were given back unused when a slice ended.",
+  sidegate_quota_slices: "Slices that this sidecar admits from now.",
   sidegate_quota_settlements_pending: "Settlements that wait for the quota store.",
   sidegate_cache_lookups_total: "Exact cache look-ups by result.",
   sidegate_audit_failures_total: "Audit records that could not be written.",

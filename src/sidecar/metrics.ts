@@ -34,7 +34,7 @@ const statusClasses = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
 export type MetricsRegistry = Pick<Registry, "contentType" | "metrics">;
 
 /** What became of a claim: downgraded: the request went to another model. */
-type QuotaDecision = "refused" | "would_refuse" | "not_counted" | "downgraded";
+type QuotaDecision = "refused" | "would_refuse" | "not_counted" | "downgraded" | "spilled_over";
 
 /** The metrics of one sidecar, in a registry of its own, so that several sidecars can share a process. `defaults`: Node's own, too. */
 export class SidecarMetrics {

@@ -1,6 +1,7 @@
 /** Writes answers to the client: status, headers, body; the only place that frames them. */
 import { errorBody, errorHeaders, type GatewayError } from "./errors.ts";
 import type { Received } from "./exchange.ts";
+import { isBodyUnasked } from "./expectation.ts";
 import type { ClientResponse } from "./message.ts";
 
 /** Header fields in the order in which they are sent; a name may come more than once. */
@@ -36,7 +37,8 @@ export function sendError(exchange: Received, error: GatewayError): void {
   const hasRequestId = [...about, ...exchange.answerHeaders].some(([name]) => name === "x-request-id");
   const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
   const headers: HeaderList = [["content-type", "application/json"], ...own, ...about];
-  const closes = [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
+  const closes =
+    isBodyUnasked(exchange) || [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
   // HTTP/2 ends the one stream, and only after the answer
   if (closes && !exchange.request.isStream && !exchange.request.complete)
     sendBeforeClose(exchange, error.status, headers, errorBody(error));

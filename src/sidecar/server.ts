@@ -72,6 +72,7 @@ export function proxyServer(take: (request: IncomingMessage, response: ServerRes
     handle,
   );
   server.maxHeadersCount = 0; // none is dropped without a word: accept counts them
+  server.on("checkContinue", handle); // the stage that reads the body asks for it: Node's own server would for anybody
   server.on("checkExpectation", handle); // accept words the refusal; Node's own has no body
   server.on("connect", (_request, socket) => sendBare(socket, notATunnel));
   server.on("clientError", (fault, socket) =>

@@ -17,6 +17,8 @@ import { LeaseKeeper } from "./quota/leases.ts";
 import { OutputSizes } from "./quota/output-sizes.ts";
 import { Settler } from "./quota/settler.ts";
 import { LocalShares } from "./quota/share/local-shares.ts";
+import { sliceMetrics } from "./quota/slices/metrics.ts";
+import { SliceStore } from "./quota/slices/slice-store.ts";
 import { type HttpServer, urlOf } from "./server.ts";
 import { Sinks } from "./sinks/sinks.ts";
 import { type Snapshot, type SnapshotDeps, snapshotOf } from "./snapshot.ts";
@@ -41,6 +43,7 @@ export class RunningSidecar {
   readonly leases: LeaseKeeper;
   readonly settler: Settler;
   readonly shares: LocalShares;
+  readonly slices: SliceStore;
   readonly #options: SidecarOptions;
   readonly #clock: Clock;
   readonly #instance = randomBytes(4).toString("hex");
@@ -65,8 +68,9 @@ export class RunningSidecar {
     this.#contract = options.contract ?? contractVersion;
     this.#clock = clock;
     this.#startedMs = clock.nowMs();
-    const settler = new Settler({ store: stores.quota, log });
-    const leases = new LeaseKeeper({ store: stores.quota, clock, log });
+    const slices = new SliceStore({ store: stores.quota, clock, instance });
+    const settler = new Settler({ store: slices, log });
+    const leases = new LeaseKeeper({ store: slices, clock, log });
     const defaults = options.processMetrics ?? true;
     const proof = this.#proofOf(options, clock);
     const listeners = this.#listenersOf(options, clock);
@@ -87,6 +91,8 @@ export class RunningSidecar {
     const tooLate = (): void => metrics.localChargeDropped();
     const shares = new LocalShares({ store: stores.quota, clock, log, settler, leases, instance, tooLate });
     this.shares = shares;
+    slices.use({ settler, leases, metrics: sliceMetrics(metrics.registry, () => slices.slices) });
+    this.slices = slices;
     this.metrics = metrics;
     this.#sinks = new Sinks(options.auditSink);
     this.#pools = new Pools({ ca: options.ca });
@@ -97,7 +103,7 @@ export class RunningSidecar {
       credentials: new Credentials({ tokens, pools: this.#pools, clock, random, metrics, log, turned }),
       issuers: new Issuers({ pools: this.#pools, clock, random, metrics, log }),
       ...{ identity: options.identity, instance, settler, leases, shares, metrics, log, random, clock },
-      ...{ pools: this.#pools, rests: new Rests(clock), quotaStore: stores.quota, cacheStore: stores.cache },
+      ...{ pools: this.#pools, rests: new Rests(clock), quotaStore: slices, cacheStore: stores.cache },
       refusal: () => proof.refusal,
       sizes: new OutputSizes(),
       sinkFor: (audit) => this.#sinks.get(audit),
@@ -133,15 +139,16 @@ export class RunningSidecar {
     this.settler.start();
     this.leases.start();
     this.shares.start();
+    this.slices.start();
     this.#heartbeat?.start();
     this.proof.start();
   }
 
-  /** Puts a config in force: requests that come from now on use it, those that run keep theirs. */
+  /** Puts a config in force: requests that come from now on use it, those that run keep theirs. Throws ConfigFault, and nothing has changed. */
   reload(config: SidecarConfig, digest: string, contract = contractVersion): void {
+    this.#enforce(snapshotOf(config, digest, this.#deps));
     this.#contract = contract;
     this.#lastReloadFault = undefined;
-    this.#enforce(snapshotOf(config, digest, this.#deps));
     void this.proof.follow(config.podIdentity);
     void this.#listeners.follow(config.route);
     this.#options.log.info({ digest, policyVersion: config.route?.policyVersion ?? "none" }, "config in force");
@@ -186,6 +193,7 @@ export class RunningSidecar {
     return new Listeners({
       ...{ loopback: listen, pod: podListen, clock, log },
       take: (request, response, arrival) => this.gateway.handle(request, response, arrival),
+      isLeaving: () => this.gateway.leaving > 0,
       refused: (why) => this.metrics.connectionRefused(why),
       turned: () => this.#heartbeat?.now(),
     });
@@ -225,6 +233,7 @@ export class RunningSidecar {
         settler: this.settler,
         leases: this.leases,
         shares: this.shares,
+        slices: this.slices,
         sinks: this.#sinks,
         pools: this.#pools,
         endHeartbeat: async () => this.#heartbeat?.stop(),

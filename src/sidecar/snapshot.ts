@@ -20,9 +20,9 @@ import type { Settler } from "./quota/settler.ts";
 import type { LocalShares } from "./quota/share/local-shares.ts";
 import type { Handler } from "./stage.ts";
 import type { RecordDeps } from "./stages/record.ts";
+import type { Backend } from "./upstream/backend.ts";
 import type { Credentials } from "./upstream/credentials/credentials.ts";
 import type { CredentialView } from "./upstream/credentials/pool.ts";
-import type { Backend } from "./upstream/dialect.ts";
 import type { Pools } from "./upstream/pools.ts";
 import type { Rests } from "./upstream/targets.ts";
 

@@ -3,41 +3,20 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { contractVersion } from "../../src/config/contract.ts";
 import { configSecretName } from "../../src/inject/workload.ts";
 import { isKubeFault, type KubeApi, type KubeObject, resources } from "../../src/kube/port.ts";
-import type { Operator } from "../../src/operator/operator.ts";
 import type { MemoryState } from "../../src/operator/state/memory-state.ts";
-import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
-import {
-  apiOf,
-  makeLive,
-  makeNamespace,
-  makeWebhookConfigurations,
-  operatorOf,
-  podOf,
-  routeOf,
-  systemNamespace,
-  until,
-} from "./operator/stage.ts";
+import { makeLive, makeNamespace, podOf, routeOf, until } from "./operator/stage.ts";
+import { type StartedOperator, startOperatorStage } from "./operator/started.ts";
 
-let server: ApiServer;
-let api: KubeApi & { close(): void };
-let operator: Operator;
+let stage: StartedOperator;
+let api: KubeApi;
 let state: MemoryState;
 
 beforeAll(async () => {
-  server = await startApiServer();
-  await installCrds(server);
-  api = await apiOf(server);
-  await makeNamespace(api, systemNamespace);
-  await makeWebhookConfigurations(api);
-  ({ operator, state } = operatorOf(api, "operator-a"));
-  await operator.start();
+  stage = await startOperatorStage();
+  ({ api, state } = stage);
 }, 60_000);
 
-afterAll(async () => {
-  await operator?.stop();
-  api?.close();
-  await server?.stop();
-}, 60_000);
+afterAll(() => stage?.stop(), 60_000);
 
 const keyOf = (key: string) => ({ type: "Secret", secretRef: { name: "openai", key } });
 const secretOf = (namespace: string, keys: Readonly<Record<string, string>>): KubeObject => ({

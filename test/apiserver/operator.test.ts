@@ -4,42 +4,20 @@ import { systemClock } from "../../src/base/clock.ts";
 import { contractVersion } from "../../src/config/contract.ts";
 import { configSecretName } from "../../src/inject/workload.ts";
 import { isKubeFault, type KubeApi, type KubeObject, resources } from "../../src/kube/port.ts";
-import type { Operator } from "../../src/operator/operator.ts";
 import { MemoryState } from "../../src/operator/state/memory-state.ts";
-import { type ApiServer, installCrds, startApiServer } from "./harness.ts";
-import {
-  apiOf,
-  credentialOf,
-  makeLive,
-  makeNamespace,
-  makeWebhookConfigurations,
-  operatorOf,
-  podOf,
-  routeOf,
-  systemNamespace,
-  until,
-} from "./operator/stage.ts";
+import { credentialOf, makeLive, makeNamespace, operatorOf, podOf, routeOf, until } from "./operator/stage.ts";
+import { type StartedOperator, startOperatorStage } from "./operator/started.ts";
 
-let server: ApiServer;
-let api: KubeApi & { close(): void };
-let operator: Operator;
+let stage: StartedOperator;
+let api: KubeApi;
 let state: MemoryState;
 
 beforeAll(async () => {
-  server = await startApiServer();
-  await installCrds(server);
-  api = await apiOf(server);
-  await makeNamespace(api, systemNamespace);
-  await makeWebhookConfigurations(api);
-  ({ operator, state } = operatorOf(api, "operator-a"));
-  await operator.start();
+  stage = await startOperatorStage();
+  ({ api, state } = stage);
 }, 60_000);
 
-afterAll(async () => {
-  await operator?.stop();
-  api?.close();
-  await server?.stop();
-}, 60_000);
+afterAll(() => stage?.stop(), 60_000);
 
 const accountOf = (namespace: string, name: string): KubeObject => ({
   apiVersion: "v1",
@@ -282,9 +260,9 @@ describe("several replicas", () => {
   test("one leads; when it stops another has the lease within two seconds and goes on", async () => {
     const second = operatorOf(api, "operator-b", { state: new MemoryState(systemClock) });
     await second.operator.start();
-    expect(operator.leader.isLeading()).toBe(true);
+    expect(stage.operator.leader.isLeading()).toBe(true);
     expect(second.operator.leader.isLeading()).toBe(false);
-    const stopping = operator.stop();
+    const stopping = stage.operator.stop();
     const startMs = performance.now();
     await until("the hand-over", async () => second.operator.leader.isLeading(), 5_000);
     const tookMs = performance.now() - startMs;
@@ -292,6 +270,6 @@ describe("several replicas", () => {
     await until("the Secret", async () => keyIn(await secretAt("ten", "bot")) === "sk-first");
     expect(await stopping).toEqual([]);
     expect(tookMs).toBeLessThan(2_000);
-    operator = second.operator;
+    stage.operator = second.operator;
   }, 60_000);
 });

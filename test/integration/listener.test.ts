@@ -1,34 +1,21 @@
 /** A sidecar that other pods connect to: who is let in, sent to https, or refused, and how the port opens and closes. */
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { chat, send, until } from "../fixtures/calls.ts";
 import { selfSigned } from "../fixtures/certificate.ts";
 import {
   answerOf,
-  apiKey,
   begin,
-  type ListenerStage,
-  type ListenerYaml,
+  keyedJson as json,
   overHttp2,
   overTls,
   sendBytes,
   session,
-  startListening,
+  useListening,
 } from "../fixtures/listener.ts";
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).toReversed()) await end();
-});
-
+const { start, atEnd } = useListening();
 const certificate = selfSigned();
 const ca = certificate.cert;
-const json = { "content-type": "application/json", authorization: `Bearer ${apiKey.text}` };
-
-const start = async (how: ListenerYaml): Promise<ListenerStage> => {
-  const stage = await startListening(how);
-  ends.push(() => stage.gateway.close());
-  return stage;
-};
 
 const { authorization } = json;
 const body = JSON.stringify(chat("hello"));
@@ -69,7 +56,7 @@ describe("other pods", () => {
     const { gateway, pod, listener } = await start({ certificate, address: "Pod" });
     const url = pod();
     const on = await session(url, ca);
-    ends.push(() => on.destroy());
+    atEnd(() => on.destroy());
     expect((await overHttp2(on, "/v1/models", { headers: { authorization } })).status).toBe(200);
     const { config } = gateway.sidecar.gateway.snapshot;
     const { caller: _, ...route } = config.route ?? {};

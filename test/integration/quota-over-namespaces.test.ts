@@ -9,6 +9,7 @@ import { aclSetUser } from "../../src/redis/acl.ts";
 import {
   clusterHoldKey,
   clusterHoldsKey,
+  clusterMarkKey,
   clusterNamespace,
   counterKey,
   holdKey,
@@ -190,6 +191,7 @@ describe("a login of namespace A", () => {
     ["hides the hold in a script", "EVAL", `return redis.call('DEL', '${hold}')`, "0"],
     ["makes a hold that looks like another's", "SET", clusterHoldKey("ab", "h"), "x"],
     ["takes a name that its own begins", "GET", clusterHoldKey("b:a", "h")],
+    ["sets another sidecar's mark back", "SET", clusterMarkKey("b", "i"), "0"],
     ["reads keys of no quota", "GET", holdKey(clusterNamespace, "any")],
     ["reads the index of no namespace", "GET", holdsKey(clusterNamespace)],
     [
@@ -215,6 +217,7 @@ describe("a login of namespace A", () => {
   test("may count on the quotas that count for it: what it shares it can also spend or forge", async () => {
     expect(await attacker.hget(allowed, "1")).toBe("50");
     expect(await attacker.set(clusterHoldKey("a", "h"), "x")).toBe("OK");
+    expect(await attacker.set(clusterMarkKey("a", "i"), "1", "PX", 1_000)).toBe("OK");
   });
 
   test("forges a hold of its own that names another's counter, and reaches it no more than before", async () => {

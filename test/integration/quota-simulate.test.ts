@@ -3,7 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { simulatedText } from "../../src/cli/quota/simulate/report.ts";
 import { simulate } from "../../src/cli/quota/simulate.ts";
+import {
+  quota as backendQuota,
+  ask as callBackends,
+  keyOf,
+  perHour,
+  startBackends,
+  used,
+} from "../fixtures/backend-quotas.ts";
 import { chat, send, until } from "../fixtures/calls.ts";
 import { openRoute, quotaYaml, startTestGateway } from "../fixtures/sidecar.ts";
 
@@ -60,4 +69,46 @@ test("a replay charges what the sidecar charged, and refuses what it would refus
     ...{ met: 6, refused: 2, charged: 4 },
     refusedBySubject: new Map([["user=alice:key=ci-7:app=chat:pod=pod-1", 2]]),
   });
+});
+
+test("calls are counted by the backend that the records name: as they begin where they tell it then, else as they end", async () => {
+  const gateway = await startBackends(
+    backendQuota("q", [perHour("rph", "Requests", 3), perHour("tph", "TotalTokens", 9_000)]),
+  );
+  gateway.provider.behaveFor(keyOf.a, "status=503;retry-after=0");
+  for (let i = 0; i < 3; i++) await callBackends(gateway);
+  gateway.provider.behaveFor(keyOf.a, undefined);
+  for (let i = 0; i < 2; i++) await callBackends(gateway); // a has had its three
+  const { records } = gateway.audit;
+  await until("recorded", () => records.filter(({ record }) => record === "outcome").length === 5);
+  await until("settled", async () => (await gateway.stores.quota.liveHolds("default")) === 0);
+  const usedOf = async (limit: string) => [
+    await used(gateway, `q/${limit}/backend=test/a`),
+    await used(gateway, `q/${limit}/backend=test/b`),
+  ];
+  expect(await usedOf("rph")).toEqual([3, 3]);
+  const tokens = (await usedOf("tph")).reduce((sum, each) => sum + each);
+  await gateway.close();
+  expect(records.filter(({ record }) => record === "outcome").map(({ status }) => status)).toEqual([
+    200, 200, 200, 429, 429,
+  ]);
+
+  const replay = async (isTold: boolean, limit: number) => {
+    const from = join(folder, "backends.jsonl");
+    const said = records.map(({ backend, ...record }) =>
+      isTold || record.record === "outcome" ? { ...record, backend } : record,
+    );
+    writeFileSync(from, said.map((record) => `${JSON.stringify(record)}\n`).join(""));
+    const file = join(folder, "backends.yaml");
+    writeFileSync(file, backendQuota("q", [perHour("rph", "Requests", limit), perHour("tph", "TotalTokens", 9_000)]));
+    return simulate({ from: [from], files: [file] });
+  };
+  const told = await replay(true, 3);
+  expect({ ...told.tally }).toMatchObject({ replayed: 3, refused: 0, uncounted: 0, lateBackends: 0 });
+  expect(told.tally.limits.get("default/q/tph")?.charged).toBe(tokens);
+  expect(told.tally.limits.get("default/q/rph")?.charged).toBe(6); // a and b, each of three
+  const late = await replay(false, 2);
+  expect({ ...late.tally }).toMatchObject({ replayed: 3, refused: 1, uncounted: 0, lateBackends: 3 });
+  expect(late.tally.limits.get("default/q/rph")?.refusedBySubject).toEqual(new Map([["backend=test/b", 1]]));
+  expect(simulatedText(late)).toContain("3 calls are counted by Backend when they end");
 });

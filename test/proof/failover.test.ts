@@ -114,7 +114,8 @@ test.each([
   async ({ how, isGuarded }) => {
     const truth: Truth = { spent: 0, running: 0, refused: 0, faults: new Set(), lastAnswerMs: 0, gone: 0 };
     const guards = stores.map(
-      ({ quota, marks }, i) => new LossGuard({ store: quota, marks, instance: `sidecar-${i}`, log: silentLog() }),
+      ({ quota, marks }, i) =>
+        new LossGuard({ store: quota, legs: quota.legs, marks, instance: `sidecar-${i}`, log: silentLog() }),
     );
     let isDone = false;
     const callers = stores.flatMap(({ quota }, i) =>

@@ -51,7 +51,7 @@ export const resetQuota = async (
   const by = await userName(api);
   return change(api, ref, (quota) => {
     requireLimit(quota, limit);
-    const newestMs = Math.max(0, ...quotaAdjustments(quota).resets.map(({ at }) => Date.parse(at)));
+    const newestMs = Math.max(0, ...quotaAdjustments(quota, nowMs).resets.map(({ at }) => Date.parse(at)));
     const at = new Date(Math.max(nowMs, newestMs + 1)).toISOString(); // the newest one counts, whosoever clock was ahead
     const entry = { at, ...(limit !== undefined && { limit }), ...(subject !== undefined && { subject }), by, reason };
     const what = `${limit === undefined ? "every limit" : `limit ${limit}`} of ${nameOf(ref)}`;

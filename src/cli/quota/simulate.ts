@@ -9,7 +9,7 @@ import { Replay } from "./simulate/replay.ts";
 import { type Simulated, simulatedJson, simulatedText } from "./simulate/report.ts";
 
 /** Files that are read side by side. */
-const filesMax = 512;
+export const filesMax = 512;
 
 interface SimulateOptions {
   readonly from: readonly string[];

@@ -54,7 +54,7 @@ export const topView = (entries: readonly Entry<AIQuota>[], sorting: Sorting, no
 
 const rowsOf = (quota: AIQuota, status: unknown, nowMs: number): readonly TopRow[] => {
   const { namespace, name } = quota.metadata;
-  const now = effectiveQuota(quota, quotaAdjustments(quota), nowMs);
+  const now = effectiveQuota(quota, quotaAdjustments(quota, nowMs), nowMs);
   const usage = listAt(status, "usage");
   return now.spec.limits.flatMap((limit, index): TopRow[] => {
     const max = maxOf(limit);

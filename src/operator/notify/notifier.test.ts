@@ -4,7 +4,15 @@ import { createLog, silentLog } from "../../base/log.ts";
 import { Secret } from "../../base/secret.ts";
 import { FakeTimers } from "../../kube/timers.ts";
 import type { Notice } from "./notice.ts";
-import { jobsMax, Notifier, type NotifierOptions, postsMax, postsOfNamespaceMax, triesMax } from "./notifier.ts";
+import {
+  jobsMax,
+  jobsOfNamespaceMax,
+  Notifier,
+  type NotifierOptions,
+  postsMax,
+  postsOfNamespaceMax,
+  triesMax,
+} from "./notifier.ts";
 import { type PostResult, postJson } from "./post.ts";
 import type { Receiver } from "./receivers.ts";
 
@@ -46,7 +54,7 @@ describe("to a real receiver", () => {
     const message = "limit usd: 400.10 of 500.00 USD used by user=<!channel>&co, over 80 %";
     notifier.offer(notice("a", { message }), [receiver(hook.url), receiver(hook.url, "Slack")]);
     await until(() => changed.length === 1);
-    expect(notifier.resultOf("a")).toBe("Sent");
+    expect(notifier.resultOf("team", "a")).toBe("Sent");
     expect(ended.toSorted()).toEqual(["Slack sent", "Webhook sent"]);
     const bodies = hook.posted.map(({ body }) => body).toSorted((one) => ("text" in one ? 1 : -1));
     expect(bodies).toEqual([
@@ -74,7 +82,7 @@ describe("to a real receiver", () => {
       expect(hook.posted).toHaveLength(i + 1);
       await timers.pass(1);
     }
-    await until(() => notifier.resultOf("a") === "Failed");
+    await until(() => notifier.resultOf("team", "a") === "Failed");
     expect([hook.posted.length, ended, notifier.pending]).toEqual([triesMax, ["Webhook failed"], 0]);
     expect(lines.join()).toContain("HTTP 503");
     expect(lines.join()).not.toContain("secret-path");
@@ -87,7 +95,7 @@ describe("to a real receiver", () => {
     await until(() => timers.pending === 1);
     hook.status = 204;
     await timers.pass(2_000);
-    await until(() => notifier.resultOf("a") === "Sent");
+    await until(() => notifier.resultOf("team", "a") === "Sent");
     expect(hook.posted).toHaveLength(2);
   });
 
@@ -99,7 +107,7 @@ describe("to a real receiver", () => {
     Object.assign(hook, { status, location });
     const { notifier, timers } = notifierWith();
     notifier.offer(notice("a"), [receiver(hook.url)]);
-    await until(() => notifier.resultOf("a") === "Failed");
+    await until(() => notifier.resultOf("team", "a") === "Failed");
     expect([hook.posted.length, timers.pending]).toEqual([1, 0]);
   });
 
@@ -142,18 +150,72 @@ describe("the queue", () => {
     waiting[0]?.end({ ok: true });
     await settle();
     notifier.offer(notice("a"), [receiver("https://x")]);
-    expect([waiting.length, notifier.resultOf("a")]).toEqual([1, "Sent"]);
+    expect([waiting.length, notifier.resultOf("team", "a")]).toEqual([1, "Sent"]);
   });
 
   test("is bounded: what finds no room can be offered again", async () => {
     const { post, waiting } = slow();
     const { notifier } = notifierWith({ post });
-    for (let i = 0; i < jobsMax + 5; i++) notifier.offer(notice(`n${i}`), [receiver("https://x")]);
+    const offer = (namespace: string, id: string): void =>
+      notifier.offer(notice(id, { namespace }), [receiver("https://x")]);
+    const namespaces = Array.from({ length: jobsMax / jobsOfNamespaceMax }, (_, i) => `ns-${i}`);
+    for (const namespace of namespaces)
+      for (let i = 0; i < jobsOfNamespaceMax + 5; i++) offer(namespace, `${namespace}/${i}`);
+    offer("another", "a");
     expect(notifier.pending).toBe(jobsMax);
     waiting[0]?.end({ ok: true });
     await settle();
-    notifier.offer(notice("late"), [receiver("https://x")]);
+    offer("another", "a");
     expect(notifier.pending).toBe(jobsMax);
+  });
+
+  test("one namespace cannot fill it: its share is bounded, and the others have room", async () => {
+    const { post, waiting } = slow();
+    const { notifier } = notifierWith({ post });
+    const two = [receiver("https://x"), receiver("https://y")];
+    for (let i = 0; i < jobsOfNamespaceMax; i++) notifier.offer(notice(`n${i}`), two);
+    expect(notifier.pending).toBe(jobsOfNamespaceMax);
+    notifier.offer(notice("other", { namespace: "other" }), two);
+    expect(notifier.pending).toBe(jobsOfNamespaceMax + 2);
+    expect(waiting.map(({ body }) => body.namespace)).toEqual(["team", "team", "other", "other"]);
+    waiting[0]?.end({ ok: true });
+    await settle();
+    notifier.offer(notice("late"), [receiver("https://x")]);
+    expect(notifier.pending).toBe(jobsOfNamespaceMax + 2);
+  });
+
+  test("what waits for another try counts for its namespace, too", async () => {
+    const { post, waiting } = slow();
+    const { notifier, timers } = notifierWith({ post });
+    for (let i = 0; i < jobsOfNamespaceMax; i++) notifier.offer(notice(`n${i}`), [receiver("https://x")]);
+    for (let i = 0; i < jobsOfNamespaceMax; i++) {
+      waiting[i]?.end({ ok: false, isRetryable: true, why: "HTTP 503" });
+      await settle();
+    }
+    expect(timers.pending).toBe(jobsOfNamespaceMax);
+    notifier.offer(notice("late"), [receiver("https://x")]);
+    expect(notifier.pending).toBe(jobsOfNamespaceMax);
+  });
+
+  test("namespaces take turns, however many one has waiting", async () => {
+    const { post, waiting } = slow();
+    const { notifier } = notifierWith({ post });
+    const offer = (namespace: string, count: number): void => {
+      for (let i = 0; i < count; i++)
+        notifier.offer(notice(`${namespace}-${i}`, { namespace }), [receiver("https://x")]);
+    };
+    // All places are taken, and then three have something to say.
+    for (let i = 0; i < postsMax; i++) offer(`first-${i}`, 1);
+    offer("loud", 50);
+    offer("quiet", 3);
+    offer("calm", 2);
+    for (let i = 0; i < 6; i++) {
+      waiting[i]?.end({ ok: true });
+      await settle();
+    }
+    expect(waiting.slice(postsMax).map(({ body }) => body.namespace)).toEqual([
+      ...["loud", "quiet", "calm", "loud", "quiet", "calm"],
+    ]);
   });
 
   test("slow receivers of one namespace do not keep the others waiting", async () => {
@@ -176,10 +238,10 @@ describe("the queue", () => {
     notifier.offer(notice("a"), [receiver("https://x"), receiver("https://y")]);
     waiting[0]?.end({ ok: false, isRetryable: false, why: "HTTP 404" });
     await settle();
-    expect(notifier.resultOf("a")).toBeUndefined();
+    expect(notifier.resultOf("team", "a")).toBeUndefined();
     waiting[1]?.end({ ok: true });
     await settle();
-    expect(notifier.resultOf("a")).toBe("Failed");
+    expect(notifier.resultOf("team", "a")).toBe("Failed");
   });
 
   test("who leads no more sends nothing; leading again it may be offered anew", () => {

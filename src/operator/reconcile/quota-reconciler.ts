@@ -116,11 +116,11 @@ export class QuotaReconciler {
       ),
     );
     if (current.length > 0) return current;
-    const { caches } = this.#deps;
+    const { caches, nowMs } = this.#deps;
     const routes = caches.routes(namespace);
     const cluster = { ...caches.clusterScope(namespace), clusterQuotas: [quota] };
     const nobody = { namespace, serviceAccount: "", secrets: [], keys: [unusedKey] };
-    return compile({ ...nobody, ...cluster, routes, quotas: [quota] }).quotas;
+    return compile({ ...nobody, ...cluster, routes, quotas: [quota], nowMs: nowMs() }).quotas;
   }
 
   /** Namespaces with sidecars that a quota over namespaces counts for; undefined: it is none. */
@@ -140,7 +140,8 @@ export class QuotaReconciler {
   /** undefined: Redis is away, and what was read last stays. */
   async #usage(quota: AIQuota, over: readonly string[] | undefined): Promise<readonly UsageRow[] | undefined> {
     try {
-      const counted = effectiveQuota(quota, quotaAdjustments(quota), this.#deps.nowMs());
+      const nowMs = this.#deps.nowMs();
+      const counted = effectiveQuota(quota, quotaAdjustments(quota, nowMs), nowMs);
       const rows = await this.#deps.state.usage(quota.metadata.namespace, counted, over);
       return [...rows].sort((a, b) => usedRatio(b) - usedRatio(a)); // the columns of kubectl show the first
     } catch (fault) {

@@ -54,7 +54,7 @@ export class QuotaTeller {
   look(quota: AIQuota, metadata: ObjectMeta, rows: readonly UsageRow[] | undefined, stored: unknown): Findings {
     const nowMs = this.#deps.nowMs();
     const { namespace } = quota.metadata;
-    const adjustments = quotaAdjustments(quota);
+    const adjustments = quotaAdjustments(quota, nowMs);
     const counted = effectiveQuota(quota, adjustments, nowMs);
     const crossings = rows && crossingsOf(counted, rows, nowMs);
     if (crossings) this.#deps.figures.crossings(namespace, quota.metadata.name, counted, crossings);
@@ -88,7 +88,8 @@ export class QuotaTeller {
         const { notified: _, ...rest } = warning;
         return rest;
       }
-      const result = this.#deps.notifier.resultOf(warningId(metadata.namespace, metadata.name, warning));
+      const { namespace, name } = metadata;
+      const result = this.#deps.notifier.resultOf(namespace, warningId(namespace, name, warning));
       return result ? { ...warning, notified: result } : warning;
     });
   }

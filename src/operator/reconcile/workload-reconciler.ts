@@ -15,6 +15,7 @@ import type { Outcomes } from "./outcomes.ts";
 import { sidecarStateOf } from "./programmed.ts";
 import type { Publisher } from "./publisher.ts";
 import { Reminders, reminderMsMin } from "./reminders.ts";
+import { resetDueMs, soonestMs } from "./reset-due.ts";
 import { Strangers } from "./strangers.ts";
 import { unreadableQuotas } from "./unreadable-quotas.ts";
 
@@ -209,7 +210,13 @@ export class WorkloadReconciler {
       const count = isBehind ? this.#reminders.due(pod, desired.configDigest) : undefined;
       if (count !== undefined) await publisher.remind(pod, count);
     }
-    return done(isAnyBehind ? reminderMsMin : undefined);
+    return done(soonestMs(isAnyBehind ? reminderMsMin : undefined, this.#resetDueMs(workload)));
+  }
+
+  #resetDueMs({ namespace }: Workload): number | undefined {
+    const { caches, clock } = this.#deps;
+    const over = caches.clusterScope(namespace).clusterQuotas ?? [];
+    return resetDueMs([...caches.quotas(namespace), ...over], clock.nowMs());
   }
 
   #compile({ workload, pods, podIdentity }: Run): Desired {

@@ -32,16 +32,16 @@ export const nodeFault = (node: string, { version, evictionPolicy, role }: Redis
   return undefined;
 };
 
-/** Asks every node that takes writes. Never throws: a Redis that is away is the reason itself. */
+/** Asks every node that takes writes; `told` gets what INFO of each says. Never throws: a Redis that is away is the reason itself. */
 export const redisFault = async (
   link: RedisLink,
-  { managesUsers }: { readonly managesUsers: boolean },
+  { managesUsers, told }: { readonly managesUsers: boolean; readonly told?: (node: string, info: string) => void },
 ): Promise<string | undefined> => {
   try {
     for (const node of link.masters()) {
-      const info = await link.sendTo(node, ["info"]);
-      const fault =
-        nodeFault(node, aboutOf(String(info))) ?? (managesUsers ? await rightsFault(link, node) : undefined);
+      const info = String(await link.sendTo(node, ["info"]));
+      told?.(node, info);
+      const fault = nodeFault(node, aboutOf(info)) ?? (managesUsers ? await rightsFault(link, node) : undefined);
       if (fault !== undefined) return fault;
     }
     return undefined;

@@ -10,6 +10,7 @@ import type { RedisPlace } from "../../redis/place.ts";
 import { type Heartbeat, type SharedState, StateUnavailable, type UsageRow } from "../ports.ts";
 import { CounterSweep } from "./counter-sweep.ts";
 import { redisFault } from "./redis-fault.ts";
+import { type RedisNode, RedisNodes } from "./redis-nodes.ts";
 import { readBatch, readUsage } from "./usage-reader.ts";
 
 /** How long a user that was made on this connection is taken to be as it was made, ms. */
@@ -35,9 +36,12 @@ export class RedisState implements SharedState {
   readonly #settings: RedisStateSettings;
   readonly #link: RedisLink;
   readonly #sweep: CounterSweep;
-  /** Users made since the last connection: node and namespace -> what was made, and when. */
-  readonly #made = new Map<string, { readonly digest: string; readonly atMs: number }>();
+  readonly #nodes: RedisNodes;
+  readonly #changed: (() => void)[] = [];
+  /** Users made since the last connection: node as it was started -> namespace -> what was made, and when. */
+  readonly #made = new Map<string, Map<string, { readonly digest: string; readonly atMs: number }>>();
   #madeOnConnection = 0;
+  #looking: Promise<void> = Promise.resolve();
 
   /** Opens the connection. Throws RedisUrlFault. */
   constructor(settings: RedisStateSettings) {
@@ -45,6 +49,10 @@ export class RedisState implements SharedState {
     this.#settings = settings;
     this.#link = new RedisLink({ place, log, clock, name: "sidegate-operator", timeoutMs, random });
     this.#sweep = new CounterSweep(this.#link, clock);
+    const changed = (): void => {
+      for (const listener of this.#changed) listener();
+    };
+    this.#nodes = new RedisNodes({ link: this.#link, place, log, clock, timeoutMs, changed });
   }
 
   /** Resolves with the first connection or its failure, within 1 s; never rejects. */
@@ -54,6 +62,7 @@ export class RedisState implements SharedState {
 
   onConnected(listener: () => void): void {
     this.#link.onConnected(listener);
+    this.#changed.push(listener);
   }
 
   heartbeats(namespace: string, pods: readonly string[]): Promise<ReadonlyMap<string, Heartbeat>> {
@@ -83,48 +92,87 @@ export class RedisState implements SharedState {
     await this.#asked(async () => {
       if (this.#madeOnConnection !== this.#link.connections) this.#made.clear();
       this.#madeOnConnection = this.#link.connections;
-      const nowMs = this.#settings.clock.monotonicMs();
-      for (const node of this.#link.masters()) {
-        const name = `${node} ${namespace}`;
-        const made = this.#made.get(name);
-        if (made?.digest === digest && nowMs - made.atMs < userAgeMsMax) continue;
-        await this.#link.sendTo(node, ["acl", ...rule]);
-        this.#made.set(name, { digest, atMs: nowMs });
-      }
+      await this.#onEach((node) => this.#makeUser(node, { namespace, rule, digest }));
     });
   }
 
   async removeUser(namespace: string): Promise<void> {
     if (this.#settings.users === "Given") return;
-    await this.#asked(async () => {
-      for (const node of this.#link.masters()) {
-        await this.#link.sendTo(node, ["acl", "deluser", aclUserOf(namespace)]);
-        this.#made.delete(`${node} ${namespace}`);
-      }
-    });
+    await this.#asked(() =>
+      this.#onEach(async (node) => {
+        await node.send(["acl", "deluser", aclUserOf(namespace)]);
+        this.#madeOn(node).delete(namespace);
+      }),
+    );
   }
 
   /** For the uninstallation: removes the users of all namespaces, and answers how many there were. Throws StateUnavailable. */
   removeAllUsers(): Promise<number> {
     return this.#asked(async () => {
+      await this.fault();
+      await this.#looking;
       const removed = new Set<string>();
-      for (const node of this.#link.masters()) {
-        const names = await this.#link.sendTo(node, ["acl", "users"]);
+      await this.#onEach(async ({ send }) => {
+        const names = await send(["acl", "users"]);
         const ours = (Array.isArray(names) ? names.map(String) : []).filter(isAclUser);
-        if (ours.length > 0) await this.#link.sendTo(node, ["acl", "deluser", ...ours]);
+        if (ours.length > 0) await send(["acl", "deluser", ...ours]);
         for (const name of ours) removed.add(name);
-      }
+      });
       this.#made.clear();
       return removed.size;
     });
   }
 
-  fault(): Promise<string | undefined> {
-    return redisFault(this.#link, { managesUsers: this.#settings.users === "Managed" });
+  async fault(): Promise<string | undefined> {
+    const managesUsers = this.#settings.users === "Managed";
+    const infos = new Map<string, string>();
+    const fault = await redisFault(this.#link, { managesUsers, told: (node, info) => void infos.set(node, info) });
+    if (managesUsers && infos.size > 0) this.#looking = this.#nodes.look(infos); // nobody waits for replicas
+    return fault;
   }
 
   async close(): Promise<void> {
+    this.#nodes.close();
     this.#link.close();
+  }
+
+  /** What a master does not do is a fault; a replica that does not is asked again when it answers. */
+  async #onEach(ask: (node: RedisNode) => Promise<void>): Promise<void> {
+    await Promise.all(
+      this.#nodes.all().map(async (node) => {
+        try {
+          await ask(node);
+        } catch (fault) {
+          if (node.isMaster || !(fault instanceof RedisUnavailable)) throw fault;
+        }
+      }),
+    );
+  }
+
+  async #makeUser(
+    node: RedisNode,
+    {
+      namespace,
+      rule,
+      digest,
+    }: { readonly namespace: string; readonly rule: readonly string[]; readonly digest: string },
+  ): Promise<void> {
+    const made = this.#madeOn(node);
+    const nowMs = this.#settings.clock.monotonicMs();
+    const last = made.get(namespace);
+    if (last?.digest === digest && nowMs - last.atMs < userAgeMsMax) return;
+    await node.send(["acl", ...rule]);
+    made.set(namespace, { digest, atMs: nowMs });
+  }
+
+  #madeOn({ name, runId }: RedisNode): Map<string, { readonly digest: string; readonly atMs: number }> {
+    const key = `${name} ${runId}`;
+    const made = this.#made.get(key) ?? new Map();
+    if (made.size === 0) {
+      for (const other of this.#made.keys()) if (other.startsWith(`${name} `)) this.#made.delete(other);
+      this.#made.set(key, made);
+    }
+    return made;
   }
 
   async #asked<Answer>(ask: () => Promise<Answer>): Promise<Answer> {

@@ -82,7 +82,7 @@ const targetsOf = (
   const window = windowOfLimit(limit, nowMs);
   if (window === undefined) return [];
   const span = spanOf(window, nowMs);
-  const resets = resetsOfLimit(quotaAdjustments(quota).resets, limit.name);
+  const resets = resetsOfLimit(quotaAdjustments(quota, nowMs).resets, limit.name);
   return subjects.map((subject) => {
     const epochMs = epochOf(resets, subject); // what was counted before a reset counts no more
     const counter = counterName({ namespace, quota: quota.metadata.name, limit: limit.name, subject, epochMs });

@@ -2,11 +2,13 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { AIRoute } from "../../api/airoute.ts";
 import type { ConditionReason } from "../../api/conditions.ts";
+import { quotaAdjustments } from "../../api/quota-adjustments.ts";
 import type { SecretResource } from "../../api/secret.ts";
 import { type ClusterScope, isClusterQuota } from "../../compile/cluster-quota.ts";
 import { type CompileResult, compile } from "../../compile/compile.ts";
 import { idleLimits } from "../../compile/idle-limits.ts";
 import type { Finding } from "../../compile/outcome.ts";
+import { adjustmentNotes } from "../../compile/quota-budget.ts";
 import { encodeConfig } from "../../config/codec.ts";
 import { fieldPath } from "../../config/field-path.ts";
 import { configSecretBytesMax } from "../reconcile/desired.ts";
@@ -19,7 +21,8 @@ export const judgedWorkloadsMax = 128;
 /** The object under review. */
 export type Judged =
   | { readonly kind: "AIRoute"; readonly route: AIRoute }
-  | { readonly kind: "AIQuota"; readonly quota: AIQuota };
+  /** `nowMs`, since the epoch: resets that lie ahead of it are faults; absent: not judged. */
+  | { readonly kind: "AIQuota"; readonly quota: AIQuota; readonly nowMs?: number | undefined };
 
 /** The namespace as it stands, the object under review perhaps among it, in an older form. */
 export interface Neighbours extends ClusterScope {
@@ -74,7 +77,9 @@ export const judgeFindings = (
   const world = withObject(around, subject, judged);
   const workloads = workloadsOf(subject, world);
   const findings: Finding[] =
-    judged?.kind === "AIQuota" ? [...idleLimits(judged.quota, ownRoutes(judged.quota, world))] : [];
+    judged?.kind === "AIQuota"
+      ? [...idleLimits(judged.quota, ownRoutes(judged.quota, world)), ...annotationFindings(judged)]
+      : [];
   for (const workload of workloads.slice(0, judgedWorkloadsMax)) {
     const result = compile({ ...workload, ...world, keys: [unusedKey] });
     findings.push(...result.findings, ...(judged ? sizeFindings(judged, workload.serviceAccount, result) : []));
@@ -84,6 +89,17 @@ export const judgeFindings = (
     left > 0 ? [`${left} more service accounts were not judged; the object's status will say the rest`] : [];
   return { ...sorted(findings, subject), notes };
 };
+
+/** As compile says them, but by the clock. */
+const annotationFindings = ({ quota, nowMs }: Judged & { readonly kind: "AIQuota" }): readonly Finding[] =>
+  adjustmentNotes(quotaAdjustments(quota, nowMs)).map((note) => ({
+    kind: "AIQuota",
+    namespace: quota.metadata.namespace,
+    name: quota.metadata.name,
+    ...note,
+    type: "Accepted",
+    isPending: false,
+  }));
 
 /** Routes of a quota over namespaces are everywhere: those at hand say nothing of what it limits. */
 const ownRoutes = (quota: AIQuota, { routes, operatorNamespace }: Neighbours): readonly AIRoute[] =>

@@ -13,11 +13,15 @@ import { type Judged, judgeFindings, type Neighbours } from "./judgement.ts";
 import type { AdmissionRequest, Decision } from "./review.ts";
 import type { AdmissionHandler } from "./server.ts";
 
-/** What the webhook judges with: audiences that injected pods get tokens for, and hosts that these may go to; absent: not judged. */
+/**
+ * What the webhook judges with: audiences that injected pods get tokens for, and hosts that these may go to; absent: not judged.
+ * `nowMs`: the time, since the epoch; absent: resets that lie ahead are not refused.
+ */
 export interface ValidateDeps {
   readonly view: ResourceView;
   readonly tokenAudiences?: readonly string[];
   readonly tokenHosts?: readonly string[];
+  readonly nowMs?: () => number;
 }
 
 /** Judges CREATE and UPDATE of AIRoutes and AIQuotas. */
@@ -30,7 +34,11 @@ export const createValidateHandler =
     if (group === "sidegate.dev" && kind === "AIRoute")
       return judge(request, deps, { kind, schema: airouteSchema, as: (route) => ({ kind, route }) });
     if (group === "sidegate.dev" && kind === "AIQuota")
-      return judge(request, deps, { kind, schema: aiquotaSchema, as: (quota) => ({ kind, quota }) });
+      return judge(request, deps, {
+        kind,
+        schema: aiquotaSchema,
+        as: (quota) => ({ kind, quota, nowMs: deps.nowMs?.() }),
+      });
     const message = `this webhook judges AIRoute and AIQuota, not ${kind}; mend the rules of the ValidatingWebhookConfiguration`;
     return { kind: "refused", reason: "UnexpectedKind", message };
   };

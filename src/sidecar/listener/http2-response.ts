@@ -48,6 +48,9 @@ export class Http2Response implements ClientResponse {
     return this.#stream.writableFinished && !this.#stream.aborted;
   }
 
+  writeContinue(): void {
+    if (!this.destroyed && !this.headersSent) this.#stream.additionalHeaders({ ":status": 100 });
+  }
   writeHead(status: number, headers: string[]): void {
     if (this.destroyed) return;
     const fields: (string | number)[] = [":status", status];

@@ -51,7 +51,6 @@ export class Http2Streams {
       streams++;
       stream.once("close", () => streams--);
       stream.on("error", () => undefined); // told by `close`
-      if (headers.expect?.toLowerCase() === "100-continue") stream.additionalHeaders({ ":status": 100 });
       const request = new Http2Request(stream, headers, rawHeaders as unknown as string[]); // @types/node says string, Node gives a list
       // told to the client in the settings, but Node lets larger ones in
       if (headBytes(request.rawHeaders) > headBytesMax) {

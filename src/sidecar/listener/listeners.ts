@@ -13,6 +13,8 @@ export interface ListenersOptions {
   /** Absent: there is no port for other pods, whatever a config says. */
   readonly pod: Address | undefined;
   readonly take: Take;
+  /** An answer is on its way: no connection is taken for idle meanwhile. */
+  readonly isLeaving: () => boolean;
   /** Told of connections that never became a request. */
   readonly refused: (why: "handshake" | "connections") => void;
   /** Told when a port has opened, closed, or failed to. */
@@ -44,10 +46,10 @@ export class Listeners {
   #hasEnded = false;
 
   constructor(options: ListenersOptions) {
-    const { pod, take, refused, turned, log, retryMs } = options;
+    const { pod, take, isLeaving, refused, turned, log, retryMs } = options;
     this.#options = options;
-    this.#loopback = new Port({ name: "loopback", take, refused });
-    this.#pod = pod && new PodPort({ address: pod, take, refused, turned, log, retryMs });
+    this.#loopback = new Port({ name: "loopback", take, isLeaving, refused });
+    this.#pod = pod && new PodPort({ address: pod, take, isLeaving, refused, turned, log, retryMs });
   }
 
   /** Where the pod itself connects, with plain http. */

@@ -16,6 +16,8 @@ const withoutIPv6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"]);
 export interface PodPortOptions {
   readonly address: Address;
   readonly take: Take;
+  /** As of a port. */
+  readonly isLeaving?: () => boolean;
   readonly refused: (why: "handshake" | "connections") => void;
   /** Told when it has opened, closed, or failed to. */
   readonly turned: () => void;
@@ -80,8 +82,8 @@ export class PodPort {
   }
 
   async #tryToOpen(): Promise<void> {
-    const { address, take, refused, log, turned, retryMs } = this.#options;
-    const port = new Port({ name: "pod", take, refused, connectionsMax: podConnectionsMax });
+    const { address, take, isLeaving, refused, log, turned, retryMs } = this.#options;
+    const port = new Port({ name: "pod", take, isLeaving, refused, connectionsMax: podConnectionsMax });
     try {
       port.secure(this.#wanted);
       await listenAnywhere(port, address);

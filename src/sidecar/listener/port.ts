@@ -1,5 +1,6 @@
 /** One port of the proxy: plain http, and TLS besides while there is a certificate. */
-import type { Socket } from "node:net";
+import { Server as NetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import { type Arrival, type ClientRequest, type ClientResponse, plainLoopback } from "../message.ts";
 import { type Address, type HttpServer, proxyServer } from "../server.ts";
@@ -9,6 +10,9 @@ import { Terminator } from "./terminator.ts";
 
 /** How often a closing port looks for connections that have become idle, in ms. */
 const idleLookMs = 250;
+/** How long connections may take to end by themselves when a port is closed, in ms: what was written last is still in them. */
+const lastBytesMs = 500;
+const closedLookMs = 10;
 
 /** Takes each request before any of its body is read. */
 export type Take = (request: ClientRequest, response: ClientResponse, arrival: Arrival) => void;
@@ -17,6 +21,8 @@ export type Take = (request: ClientRequest, response: ClientResponse, arrival: A
 export interface PortOptions {
   readonly name: Arrival["port"];
   readonly take: Take;
+  /** An answer has ended that is still being written: no connection is taken for idle meanwhile. Absent: none ever is. */
+  readonly isLeaving?: (() => boolean) | undefined;
   /** Told of what never became a request. */
   readonly refused: (why: "handshake" | "connections") => void;
   /** Connections at a time; absent: any number. */
@@ -38,6 +44,7 @@ export class Port {
   #tls: TlsConfig | undefined;
   #terminator: Terminator | undefined;
   #isClosing = false;
+  #isClosed = false;
 
   constructor(options: PortOptions) {
     this.#options = options;
@@ -76,23 +83,38 @@ export class Port {
     if (this.#isClosing) return;
     this.#isClosing = true;
     const { server } = this.#http;
-    const timer = setInterval(() => server.closeIdleConnections(), idleLookMs).unref();
+    const timer = setInterval(() => this.#closeIdle(), idleLookMs).unref();
     server.once("close", () => {
+      this.#isClosed = true;
       clearInterval(timer);
       closed?.();
     });
-    server.close();
+    // Node's http server would cut off at once what it takes for idle: connections with answers that are not written whole.
+    NetServer.prototype.close.call(server);
+    this.#closeIdle();
     for (const socket of this.#undecided) socket.destroy();
     this.#terminator?.closeGently();
   }
 
-  /** Closes every connection, whatever runs; resolves when all are closed. */
+  /** Closes every connection: those that end by themselves in a moment lose nothing, the others are cut off. Resolves when all are closed. */
   async close(): Promise<void> {
     this.closeGently();
+    const { server } = this.#http;
+    const endMs = performance.now() + lastBytesMs;
+    for (;;) {
+      await nextTurn(); // where nothing is connected it has closed by then
+      if (this.#isClosed || performance.now() >= endMs) break;
+      this.#closeIdle();
+      await sleep(closedLookMs);
+    }
     const closed = this.#http.close();
-    this.#http.server.closeAllConnections();
+    server.closeAllConnections();
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+  }
+
+  #closeIdle(): void {
+    if (!this.#options.isLeaving?.()) this.#http.server.closeIdleConnections();
   }
 
   #begin(tls: TlsConfig): void {

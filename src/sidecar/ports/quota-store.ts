@@ -23,6 +23,8 @@ export interface Claim {
   readonly perOutput?: number;
   /** false: counted but never refused (mode Audit). */
   readonly enforced: boolean;
+  /** Leased: a sidecar may admit it from a slice of the counter that it holds (quota/slices). Stores decide it like any other. */
+  readonly precision?: "Leased";
 }
 
 /** What one request wants to hold, all of it or nothing. */
@@ -81,6 +83,9 @@ export interface Settlement {
   readonly claims?: readonly Claim[];
 }
 
+/** What a live hold is corrected to before it ends. */
+export type Trim = Pick<Settlement, "holdId" | "amounts">;
+
 /** Counters and holds, kept for all who open the same store; namespaces do not see each other. */
 export interface QuotaStore {
   /** Throws StoreUnavailable. */
@@ -89,6 +94,11 @@ export interface QuotaStore {
   settle(settlement: Settlement): Promise<boolean>;
   /** Gives everything back, as if never asked. true when this call did it. Throws StoreUnavailable. */
   release(namespace: string, holdId: string): Promise<boolean>;
+  /**
+   * Corrects what live holds hold, each in the slots that it was booked in, and they live on; Concurrency stays as it is. Answers the ids
+   * that are gone. Throws StoreUnavailable; to do it again changes nothing.
+   */
+  trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]>;
   /** Prolongs the leases of live holds; answers the ids that are gone. Throws StoreUnavailable. */
   renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]>;
   /** Charged and held now, of one counter; for status and tests. Throws StoreUnavailable. */

@@ -1,5 +1,7 @@
 /** Which quotas count a request: those without a condition, and those whose condition holds. */
-import { type Condition, type ConditionFacts, compileCondition } from "../../condition/condition.ts";
+import { conditionCompiler } from "../../condition/compiler.ts";
+import type { CompileCondition, Condition, ConditionFacts } from "../../condition/facts.ts";
+import { ConfigFault } from "../../config/codec.ts";
 import type { QuotaConfig } from "../../config/quota.ts";
 import type { Authorized } from "../exchange.ts";
 import { addressOf } from "./source-ip.ts";
@@ -9,11 +11,11 @@ export type QuotaChoice = (exchange: Authorized) => readonly QuotaConfig[];
 
 /**
  * Makes the choice of a config: conditions are parsed once. One that cannot be parsed or told counts, and `failed` hears of it. Where no
- * quota has a condition, it costs nothing.
+ * quota has a condition, it costs nothing, and what reads conditions is not even loaded. Throws ConfigFault where it cannot be loaded.
  */
 export const quotaChoice = (quotas: readonly QuotaConfig[], failed: (quota: QuotaConfig) => void): QuotaChoice => {
   const conditions = new Map<QuotaConfig, Condition>();
-  for (const quota of quotas) if (quota.when !== undefined) conditions.set(quota, conditionOf(quota.when));
+  for (const quota of quotas) if (quota.when !== undefined) conditions.set(quota, conditionOf(quota, quota.when));
   if (conditions.size === 0) return () => quotas;
   return (exchange) => {
     const facts = factsOf(exchange);
@@ -28,9 +30,19 @@ export const quotaChoice = (quotas: readonly QuotaConfig[], failed: (quota: Quot
 };
 
 /** `compile` has parsed it before; an operator of a later release may take more than this sidecar can read. */
-const conditionOf = (text: string): Condition => {
-  const compiled = compileCondition(text);
+const conditionOf = (quota: QuotaConfig, text: string): Condition => {
+  const compiled = compilerFor(quota)(text);
   return "fault" in compiled ? () => undefined : compiled.condition;
+};
+
+const compilerFor = ({ namespace, name }: QuotaConfig): CompileCondition => {
+  try {
+    return conditionCompiler();
+  } catch (fault) {
+    const why = fault instanceof Error ? (fault.message.split("\n")[0] ?? "") : String(fault);
+    const message = `has a condition; the file that reads conditions belongs beside the sidecar's own, and cannot be loaded: ${why}`;
+    throw new ConfigFault([{ path: `quota ${namespace}/${name}`, message }]);
+  }
 };
 
 const factsOf = (exchange: Authorized): ConditionFacts => {

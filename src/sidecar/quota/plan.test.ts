@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chargedTokens } from "./plan.ts";
+import { actualAmount, chargedTokens, type PlannedClaim } from "./plan.ts";
 import { costOf } from "./price.ts";
 import { nameInKey } from "./subject.ts";
 
@@ -33,6 +33,17 @@ describe("cost", () => {
       }),
     );
   });
+});
+
+test("an answer from the cache is a request, but none of a backend", () => {
+  const of = (per: readonly string[], outcome: "hit" | "failed") =>
+    actualAmount(
+      { limit: { resource: "Requests" }, quota: { per, reservation: {} } } as unknown as PlannedClaim, // all that is read
+      { outcome, status: 200 },
+      { input: 1, output: 1 },
+      model,
+    );
+  expect([of(["Tenant"], "hit"), of(["Tenant", "Backend"], "hit"), of(["Backend"], "failed")]).toEqual([1, 0, 1]);
 });
 
 describe("what an ended request is charged", () => {

@@ -1,13 +1,10 @@
 /** Which limits of which quotas a request meets, and what each will cost: from config and request to claims. */
-import { calendarBoundaries } from "../../base/calendar.ts";
-import type { WindowSpec } from "../../base/window.ts";
 import type { ModelConfig } from "../../config/contract.ts";
 import type { LimitConfig, QuotaConfig } from "../../config/quota.ts";
-import { epochOf } from "../../redis/epoch.ts";
-import { counterName } from "../../redis/keys.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
 import { audioTokensPerSecond } from "../openai/media.ts";
 import type { Claim } from "../ports/quota-store.ts";
+import { counterOf } from "./counters.ts";
 import type { OutputSizes } from "./output-sizes.ts";
 import { costOf, outputPriceOf } from "./price.ts";
 import { subjectsOf } from "./subject.ts";
@@ -27,25 +24,9 @@ const applies = (quota: QuotaConfig, limit: LimitConfig, exchange: Authorized): 
   (limit.models === undefined || limit.models.includes(exchange.model)) &&
   (limit.endpoints === undefined || limit.endpoints.includes(exchange.match.endpoint.name));
 
-function windowOf(limit: LimitConfig, nowMs: number): WindowSpec {
-  const window = limit.window;
-  if (window === undefined) return { type: "Concurrency" };
-  if (window.type !== "Calendar") return { type: window.type, durationMs: window.durationMs ?? 60_000 };
-  return {
-    type: "Calendar",
-    boundariesMs: calendarBoundaries(window.period ?? "Month", window.timeZone ?? "UTC", nowMs),
-  };
-}
-
-const counterOf = (
-  { namespace, name: quota }: QuotaConfig,
-  { name: limit, resets }: LimitConfig,
-  subject: string,
-): string => counterName({ namespace, quota, limit, subject, epochMs: epochOf(resets, subject) });
-
 /** Limit and burst, or what stands in their place for a while. */
-const maxOf = ({ limit, burst, override }: LimitConfig, { clock }: Authorized): number =>
-  override !== undefined && clock.nowMs() < override.untilMs ? override.max : limit + burst;
+const maxOf = ({ limit, burst, override }: LimitConfig, nowMs: number): number =>
+  override !== undefined && nowMs < override.untilMs ? override.max : limit + burst;
 
 /**
  * What a request holds of a resource: a part that is certain, and a part for each token of output. `learned`: the output to hold in place of
@@ -97,8 +78,10 @@ export function planClaims(
   sizes?: OutputSizes,
 ): PlannedClaim[] {
   const metered = exchange.match.endpoint.metered === "usage";
+  const nowMs = exchange.clock.nowMs();
   const planned: PlannedClaim[] = [];
   for (const quota of quotas) {
+    const enforced = quota.mode === "Enforce";
     let subjects: readonly string[] | undefined;
     const learned = metered ? learnedOutput(quota, exchange, sizes) : undefined;
     for (const limit of quota.limits) {
@@ -106,20 +89,22 @@ export function planClaims(
       if (!metered && limit.resource !== "Requests" && limit.resource !== "Concurrency") continue;
       subjects ??= subjectsOf(quota, exchange);
       for (const subject of subjects) {
-        planned.push({
-          quota,
-          limit,
-          subject,
-          ...(learned !== undefined && { outputHeld: learned }),
-          claim: {
-            counter: counterOf(quota, limit, subject),
-            ...(quota.scope && { scope: quota.scope }),
-            window: windowOf(limit, exchange.clock.nowMs()),
-            max: maxOf(limit, exchange),
-            ...holdOf(limit, exchange.estimate, model, learned),
-            enforced: quota.mode === "Enforce",
-          },
-        });
+        const { counter, window } = counterOf(quota, limit, subject, nowMs);
+        const { amount, perOutput } = holdOf(limit, exchange.estimate, model, learned);
+        const always = { counter, window, max: maxOf(limit, nowMs), amount, perOutput, enforced };
+        const claim: Claim =
+          quota.scope || quota.precision
+            ? {
+                ...always,
+                ...(quota.scope && { scope: quota.scope }),
+                ...(quota.precision && { precision: quota.precision }),
+              }
+            : always;
+        planned.push(
+          learned === undefined
+            ? { quota, limit, subject, claim }
+            : { quota, limit, subject, claim, outputHeld: learned },
+        );
       }
     }
   }
@@ -160,7 +145,7 @@ export function chargedTokens(
   }
 }
 
-/** The actual amount of one claim. Requests count 1 whatever came of them, Concurrency is given back by the store. `held.output`: what was granted. */
+/** The actual amount of one claim. Requests count 1 whatever came of them, but of a backend none that the cache answered; Concurrency is given back by the store. `held.output`: what was granted. */
 export function actualAmount(
   planned: PlannedClaim,
   ending: Ending,
@@ -172,7 +157,7 @@ export function actualAmount(
   const tokens = chargedTokens(ending, kept, planned.quota.reservation.onUnknownUsage);
   switch (planned.limit.resource) {
     case "Requests":
-      return 1;
+      return ending.outcome === "hit" && planned.quota.per.includes("Backend") ? 0 : 1;
     case "Concurrency":
       return 0;
     case "InputTokens":

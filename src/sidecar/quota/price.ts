@@ -9,9 +9,17 @@ export function costOf(model: ModelConfig, tokens: { input: number; cachedInput:
   const price = model.pricing;
   if (price === undefined) return 0;
   const fresh = Math.max(0, tokens.input - tokens.cachedInput);
+  const cached = Math.min(tokens.cachedInput, tokens.input);
+  const inDoubles =
+    fresh * price.inputPerMTok + cached * price.cachedInputPerMTok + tokens.output * price.outputPerMTok;
+  // What comes out below 2^53 was never rounded.
+  if (inDoubles < Number.MAX_SAFE_INTEGER - tokensPerPrice) {
+    const rest = inDoubles % tokensPerPrice;
+    return (inDoubles - rest) / tokensPerPrice + (rest > 0 ? 1 : 0);
+  }
   const sum =
     BigInt(fresh) * BigInt(price.inputPerMTok) +
-    BigInt(Math.min(tokens.cachedInput, tokens.input)) * BigInt(price.cachedInputPerMTok) +
+    BigInt(cached) * BigInt(price.cachedInputPerMTok) +
     BigInt(tokens.output) * BigInt(price.outputPerMTok);
   const million = BigInt(tokensPerPrice);
   return Number((sum + million - 1n) / million);

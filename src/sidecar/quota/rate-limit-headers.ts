@@ -1,6 +1,6 @@
 /** Headers that tell a caller how much is left. */
-import type { LimitConfig } from "../../config/quota.ts";
-import type { ReserveResult } from "../ports/quota-store.ts";
+import type { LimitConfig, QuotaConfig } from "../../config/quota.ts";
+import type { Claim, ReserveResult } from "../ports/quota-store.ts";
 import type { PlannedClaim } from "./plan.ts";
 
 /** Most limits that the RateLimit headers list. */
@@ -16,26 +16,51 @@ export function rateLimitHeaders(
   result: ReserveResult,
   isLocal = false,
 ): [string, string][] {
-  const policies: string[] = [];
-  const states: string[] = [];
-  for (const [i, { quota, limit, claim }] of planned.entries()) {
+  let policies = "";
+  let states = "";
+  let shown = 0;
+  for (let i = 0; i < planned.length && shown < limitsShownMax; i++) {
+    const one = planned[i];
     const state = result.claims[i];
-    if (!state || !claim.enforced || claim.window.type === "Concurrency" || limit.resource === "Cost") continue;
-    if (policies.length >= limitsShownMax) break;
-    const window = claim.window.type === "Calendar" ? "" : `;w=${claim.window.durationMs / 1000}`;
-    policies.push(`"${quota.name}/${limit.name}";q=${claim.max}${window}${isLocal ? ";local-share" : ""}`);
-    states.push(
-      `"${quota.name}/${limit.name}";r=${Math.max(0, claim.max - state.used)};t=${Math.ceil(state.resetMs / 1000)}`,
-    );
+    if (!one || !state || !isShown(one) || one.limit.resource === "Cost") continue;
+    const { name, policy } = wordsOf(one);
+    const separator = shown === 0 ? "" : ", ";
+    policies += `${separator}${policy}${isLocal ? ";local-share" : ""}`;
+    states += `${separator}${name};r=${Math.max(0, one.claim.max - state.used)};t=${Math.ceil(state.resetMs / 1000)}`;
+    shown++;
   }
-  if (policies.length === 0) return [];
+  if (shown === 0) return [];
   return [
-    ["ratelimit-policy", policies.join(", ")],
-    ["ratelimit", states.join(", ")],
+    ["ratelimit-policy", policies],
+    ["ratelimit", states],
     ...openaiHeaders("requests", planned, result),
     ...openaiHeaders("tokens", planned, result),
   ];
 }
+
+/** Enforced, and of a window that ends. */
+const isShown = ({ claim }: PlannedClaim): boolean => claim.enforced && claim.window.type !== "Concurrency";
+
+/** What stays the same from request to request. */
+interface Words {
+  readonly quota: QuotaConfig;
+  readonly max: number;
+  readonly name: string;
+  readonly policy: string;
+}
+const known = new WeakMap<LimitConfig, Words>();
+
+const wordsOf = ({ quota, limit, claim }: PlannedClaim): Words => {
+  const before = known.get(limit);
+  if (before?.quota === quota && before.max === claim.max) return before;
+  const name = `"${quota.name}/${limit.name}"`;
+  const words = { quota, max: claim.max, name, policy: `${name};q=${claim.max}${windowParameter(claim)}` };
+  known.set(limit, words);
+  return words;
+};
+
+const windowParameter = ({ window }: Claim): string =>
+  window.type === "Sliding" || window.type === "Fixed" ? `;w=${window.durationMs / 1000}` : "";
 
 /**
  * `x-ratelimit-limit-requests` and its like, which the SDKs' users know from OpenAI: of the limit that has least left. They stand in place of
@@ -47,11 +72,13 @@ function openaiHeaders(
   { claims }: ReserveResult,
 ): [string, string][] {
   let least: { max: number; left: number; resetMs: number } | undefined;
-  for (const [i, { limit, claim }] of planned.entries()) {
+  for (let i = 0; i < planned.length; i++) {
+    const one = planned[i];
     const state = claims[i];
-    if (!state || !claim.enforced || claim.window.type === "Concurrency" || units[limit.resource] !== unit) continue;
-    const left = Math.max(0, claim.max - state.used);
-    if (least === undefined || left < least.left) least = { max: claim.max, left, resetMs: state.resetMs };
+    if (!one || !state || !isShown(one) || units[one.limit.resource] !== unit) continue;
+    const { max } = one.claim;
+    const left = Math.max(0, max - state.used);
+    if (least === undefined || left < least.left) least = { max, left, resetMs: state.resetMs };
   }
   if (least === undefined) return [];
   return [
@@ -72,14 +99,8 @@ const units: Readonly<Partial<Record<LimitConfig["resource"], "requests" | "toke
 function durationText(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.ceil(ms))}ms`;
   const seconds = Math.ceil(ms / 1000);
-  const parts: [number, string][] = [
-    [Math.floor(seconds / 3600), "h"],
-    [Math.floor(seconds / 60) % 60, "m"],
-    [seconds % 60, "s"],
-  ];
-  const first = parts.findIndex(([value]) => value > 0);
-  return parts
-    .slice(first)
-    .map(([value, unit]) => `${value}${unit}`)
-    .join("");
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  if (hours > 0) return `${hours}h${minutes}m${seconds % 60}s`;
+  return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
 }

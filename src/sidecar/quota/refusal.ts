@@ -2,7 +2,7 @@
 import type { LimitConfig } from "../../config/quota.ts";
 import { subjectText } from "../../redis/subject-text.ts";
 import { GatewayError, retryAfterMsMax } from "../errors.ts";
-import type { ClaimState, ReserveResult } from "../ports/quota-store.ts";
+import type { Claim, ClaimState, ReserveResult } from "../ports/quota-store.ts";
 import type { PlannedClaim } from "./plan.ts";
 import { rateLimitHeaders } from "./rate-limit-headers.ts";
 
@@ -31,6 +31,13 @@ export function windowText(limit: LimitConfig): string {
 
 /** A concurrency limit frees when any request ends: nobody knows when, so the client is told to ask again soon, in ms. */
 const concurrencyRetryMs = 1_000;
+
+/** How long a claim that refuses has to wait, ms, as clients are told; Infinity: it never fits. 0: it does not refuse. */
+export const refusalWaitMs = ({ enforced, window }: Claim, state: ClaimState | undefined): number => {
+  if (!state?.exceeded || !enforced) return 0;
+  const isUnknown = window.type === "Concurrency" && Number.isFinite(state.retryAfterMs);
+  return isUnknown ? concurrencyRetryMs : state.retryAfterMs;
+};
 
 /** The refusal for the claim that has to wait longest. `outputTokensMin`: the least output that was asked for. */
 export function quotaRefusal(

@@ -23,6 +23,7 @@ function switchable(clock: FakeClock): { store: QuotaStore; state: { away: boole
       reserve: guard((r) => inner.reserve(r)),
       settle: guard((s) => inner.settle(s)),
       release: guard((n, h) => inner.release(n, h)),
+      trim: guard((n, t) => inner.trim(n, t)),
       renew: guard((n, h, l) => inner.renew(n, h, l)),
       peek: (n, c, w) => inner.peek(n, c, w),
       liveHolds: (n) => inner.liveHolds(n),

@@ -14,6 +14,7 @@ type Exchange = Parameters<typeof planClaims>[1];
 const exchangeOf = (caller: Partial<Exchange["identity"]> = {}, address = "10.1.2.3"): Exchange =>
   ({
     identity: { namespace: "team", serviceAccount: "bot", pod: "bot-1", ...caller },
+    quotaTarget: { route: "main", backend: "azure-eu" },
     model: "gpt-4o",
     streamed: false,
     match: { endpoint: { name: "ChatCompletions", metered: "usage" } },
@@ -46,6 +47,8 @@ describe("a subject", () => {
     [["Group"], "group=dev"],
     [["Tenant", "User", "Model"], "tenant=acme:user=alice=40example.com:model=gpt-4o"],
     [["Pod", "ServiceAccount"], "pod=bot-1:sa=team/bot"],
+    [["Backend"], "backend=main/azure-eu"],
+    [["Tenant", "Backend"], "tenant=acme:backend=main/azure-eu"],
   ] as const)("by %j is %s", (per, subject) => {
     expect(subjectsOf(quotaOf([...per]), exchangeOf(alice))).toEqual([subject]);
   });
@@ -53,6 +56,7 @@ describe("a subject", () => {
   test.each([
     [["Pod"], "pod=team/bot-1"],
     [["App"], "app=team/chat"],
+    [["Backend", "Model"], "backend=team/main/azure-eu:model=gpt-4o"],
     [["ClientKey"], "key=team/ci-7"],
     [["User", "Tenant", "Group"], "user=alice=40example.com:tenant=acme:group=dev"],
     [["Namespace", "ServiceAccount", "Model"], "ns=team:sa=team/bot:model=gpt-4o"],
@@ -67,6 +71,22 @@ describe("a subject", () => {
     expect(subjectsOf(quotaOf(["Tenant"]), exchangeOf({ tenant: "-" }))).toEqual(["tenant==2d"]);
   });
 
+  test("by Backend tells routes apart, and names that a key cannot hold", () => {
+    const of = (route: string, backend: string) =>
+      subjectsOf(quotaOf(["Backend"]), { ...exchangeOf(), quotaTarget: { route, backend } })[0];
+    expect(of("a", "b")).not.toBe(of("b", "a"));
+    expect(of("a/b", "c")).not.toBe(of("a", "b/c"));
+    expect(of("a/b", "c:d")).toBe("backend=a=2fb/c=3ad");
+    const long = of("r".repeat(253), "b".repeat(253)) ?? "";
+    expect(long).toMatch(/^backend=sha256=[0-9a-f]{64}\/sha256=[0-9a-f]{64}$/);
+  });
+
+  test("by Backend is none where there is no backend to call: nobody is asked anything", () => {
+    const nowhere = { ...exchangeOf(alice), quotaTarget: undefined };
+    expect(subjectsOf(quotaOf(["User", "Backend"]), nowhere)).toEqual([]);
+    expect(planClaims([quotaOf(["Backend"]), quotaOf(["User"])], nowhere, model)).toHaveLength(1);
+  });
+
   test("by SourceIP is the /64 of an IPv6 address, and one for both spellings of an IPv4 address", () => {
     const of = (address: string) => subjectsOf(quotaOf(["SourceIP"]), exchangeOf({}, address));
     expect(of("2001:db8:1:2::9")).toEqual(of("2001:db8:1:2:ffff::1"));
@@ -77,7 +97,7 @@ describe("a subject", () => {
   test("is always one that a store takes, and callers that differ have subjects that differ", () => {
     const text = fc.string({ unit: "binary", minLength: 1, maxLength: 256 }).filter((each) => each.isWellFormed());
     const caller = fc.record({ user: text, tenant: text, clientKey: text, groups: fc.array(text, { maxLength: 4 }) });
-    const quota = quotaOf(["User", "Tenant", "ClientKey", "Group", "App", "SourceIP", "Model", "Endpoint"], {
+    const quota = quotaOf(["User", "Tenant", "ClientKey", "Group", "App", "SourceIP", "Model", "Endpoint", "Backend"], {
       namespace: "n".repeat(63),
       name: "q".repeat(253),
       limits: [

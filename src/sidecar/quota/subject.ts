@@ -4,7 +4,7 @@ import type { QuotaConfig, SubjectKind } from "../../config/quota.ts";
 import { epochCharsMax } from "../../redis/epoch.ts";
 import { sharedSubject } from "../../redis/keys.ts";
 import { refuse } from "../errors.ts";
-import type { Authorized } from "../exchange.ts";
+import type { Authorized, QuotaTarget } from "../exchange.ts";
 import { saidModel } from "../said-names.ts";
 import { addressOf, sourceSubject } from "./source-ip.ts";
 
@@ -25,7 +25,11 @@ const subjectParts: Record<Exclude<SubjectKind, "Group">, (exchange: Authorized)
   ClientKey: (x) => `key=${partInKey(x.identity.clientKey)}`,
   SourceIP: (x) => `ip=${partInKey(sourceSubject(addressOf(x)))}`,
   App: (x) => `app=${partInKey(x.identity.app)}`,
+  Backend: ({ quotaTarget }) => `backend=${quotaTarget ? targetInKey(quotaTarget) : nothing}`,
 };
+
+/** Two routes may call different accounts by one name, so the route is part of it. */
+const targetInKey = ({ route, backend }: QuotaTarget): string => `${nameInKey(route)}/${nameInKey(backend)}`;
 
 /** Characters of a name that a key takes as it stands; a longer one is told by its digest. */
 const nameInKeyCharsMax = 128;
@@ -58,9 +62,11 @@ const fitting = ({ namespace, name }: QuotaConfig, subject: string): string => {
 /**
  * The values that a quota counts by: `sa=team/bot:model=gpt-4o`; `all` for one shared counter. More than one where it counts by Group and
  * the caller is in several: each of them must admit. Refuses a caller who is in too many; in mode Audit only the first of them are counted.
+ * None where it counts by Backend and there is none to call.
  */
 export const subjectsOf = (quota: QuotaConfig, exchange: Authorized): readonly string[] => {
   if (quota.per.length === 0) return [sharedSubject];
+  if (exchange.quotaTarget === undefined && quota.per.includes("Backend")) return [];
   const groups = quota.per.includes("Group") ? groupsOf(quota, exchange) : [undefined];
   return groups.map((group) => {
     const parts = quota.per.map((kind) =>
@@ -71,7 +77,7 @@ export const subjectsOf = (quota: QuotaConfig, exchange: Authorized): readonly s
 };
 
 /** Names that another namespace may use for something else. */
-const namesOfNamespaces: ReadonlySet<SubjectKind> = new Set(["Pod", "App", "ClientKey"]);
+const namesOfNamespaces: ReadonlySet<SubjectKind> = new Set(["Pod", "App", "ClientKey", "Backend"]);
 
 /** A quota over namespaces tells them apart: `pod=team/bot-0`. */
 const partOf = ({ scope }: QuotaConfig, kind: Exclude<SubjectKind, "Group">, exchange: Authorized): string => {

@@ -3,6 +3,7 @@ import { isUtf8 } from "node:buffer";
 import type { EndpointName } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import { type Accepted, type Identified, know, type RequestBody } from "../exchange.ts";
+import { askForBody } from "../expectation.ts";
 import { JsonFault, scanJson } from "../json/scan.ts";
 import type { ClientRequest } from "../message.ts";
 import { MultipartFault, scanMultipart } from "../multipart/scan.ts";
@@ -30,7 +31,7 @@ export const accept =
   async (exchange) => {
     checkHeaders(exchange.request);
     const match = matchPath(exchange.request.method ?? "", exchange.path);
-    const body = await readBody(exchange.request, match, limitsFor(match.endpoint.name));
+    const body = await readBody(exchange, match, limitsFor(match.endpoint.name));
     const { model, streamed } = wishes(match, body);
     return next(know(exchange, { match, body, model, streamed }));
   };
@@ -67,7 +68,8 @@ function checkHeaders(request: ClientRequest): void {
   }
 }
 
-async function readBody(request: ClientRequest, match: PathMatch, limits: AcceptLimits): Promise<RequestBody> {
+async function readBody(exchange: Identified, match: PathMatch, limits: AcceptLimits): Promise<RequestBody> {
+  const { request } = exchange;
   const kind = match.endpoint.body;
   const declared = request.headers["content-length"];
   const length = declared === undefined ? undefined : Number(declared);
@@ -87,6 +89,7 @@ async function readBody(request: ClientRequest, match: PathMatch, limits: Accept
     throw refuse("unsupported_media_type", "application/json in UTF-8");
   const max = asMultipart ? limits.bodyBytesMax : Math.min(limits.bodyBytesMax, limits.jsonBytesMax);
   if (length !== undefined && length > max) throw tooLarge(asMultipart ? "body_too_large" : "json_too_large", max);
+  askForBody(exchange);
   const bytes = await collect(request, max, asMultipart ? "body_too_large" : "json_too_large");
   if (asMultipart) return scannedMultipart(bytes, contentType ?? "");
   // POST without a body where all members are optional (cancel, pause): passes as it came

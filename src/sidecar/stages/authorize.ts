@@ -25,9 +25,17 @@ export interface GatedRule {
   readonly gate: CallerGate | undefined;
 }
 
-/** The rules with their gates, in order. */
-export const gatedRules = (rules: readonly RuleConfig[]): readonly GatedRule[] =>
-  rules.map((rule) => ({ rule, gate: gateOf(rule.allow) }));
+/** By the list of a config, for as long as that is in use: several stages ask for it. */
+const gatedLists = new WeakMap<readonly RuleConfig[], readonly GatedRule[]>();
+
+/** The rules with their gates, in order; made once for each list. */
+export const gatedRules = (rules: readonly RuleConfig[]): readonly GatedRule[] => {
+  const known = gatedLists.get(rules);
+  if (known) return known;
+  const gated = rules.map((rule) => ({ rule, gate: gateOf(rule.allow) }));
+  gatedLists.set(rules, gated);
+  return gated;
+};
 
 /** RFC 6750 section 3.1: the token is good, but does not open this. */
 const challenge = 'Bearer realm="sidegate", error="insufficient_scope"';

@@ -3,9 +3,9 @@
  * once the first byte has reached the client.
  */
 import { Readable } from "node:stream";
-import type { RuleConfig } from "../../config/contract.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import type { Admitted } from "../exchange.ts";
+import { askForBody } from "../expectation.ts";
 import { JsonFault } from "../json/scan.ts";
 import { type JsonEdit, spliceJson } from "../json/splice.ts";
 import type { JsonDocument } from "../json/view.ts";
@@ -14,42 +14,40 @@ import { spliceMultipart } from "../multipart/splice.ts";
 import { forwardedQuery } from "../openai/paths.ts";
 import type { Handler } from "../stage.ts";
 import { type AttemptRequest, type AttemptResult, attempt } from "../upstream/attempt.ts";
+import type { Backend } from "../upstream/backend.ts";
 import type { HeaderPairs } from "../upstream/credentials/credential.ts";
 import { CredentialFault } from "../upstream/credentials/fault.ts";
 import { CredentialTurn } from "../upstream/credentials/turn.ts";
-import { type Backend, targetEdits, upstreamPath } from "../upstream/dialect.ts";
+import { targetEdits, upstreamPath } from "../upstream/dialect.ts";
 import { forwardedRequestHeaders } from "../upstream/headers.ts";
 import type { Pools } from "../upstream/pools.ts";
-import { orderTargets, type Rests, type Target, targetsOf } from "../upstream/targets.ts";
+import { type TargetOrderDeps, targetOrder } from "../upstream/target-order.ts";
+import type { Target } from "../upstream/targets.ts";
 import { tooLarge } from "./accept.ts";
 
-/** What call needs. `random`: 0 to below 1, picks among targets of one priority by weight. */
-export interface CallDeps {
-  readonly rules: readonly RuleConfig[];
-  readonly backends: ReadonlyMap<string, Backend>;
+/** What call needs. */
+export interface CallDeps extends TargetOrderDeps {
   readonly pools: Pools;
-  readonly rests: Rests;
   readonly metrics: SidecarMetrics;
-  readonly random: () => number;
 }
 
 /** The last handler of the pipeline: it answers, or throws what the client is to see. */
 export const call = (deps: CallDeps): Handler<Admitted> => {
-  const targetsByRule = new Map(deps.rules.map((rule) => [rule, targetsOf(rule, deps.backends)]));
+  const orderOf = targetOrder(deps);
   return async (exchange) => {
-    const { rule } = exchange;
+    const { rule, turns } = exchange;
     const query = forwardedQuery(exchange.query);
-    const targets = orderTargets(targetsByRule.get(rule) ?? [], {
-      pinned: isPinned(exchange),
-      rests: deps.rests,
-      random: deps.random,
-    });
-    const tries = Math.min(targets.length, exchange.body.kind === "raw" ? 1 : 1 + rule.retry.attempts);
+    const targets = turns?.targets ?? orderOf(exchange);
     let last: GatewayError | undefined;
-    for (let i = 0; i < tries; i++) {
+    for (let i = 0; i < targets.length; i++) {
       const target = targets[i];
       if (!target) break;
-      const result = await callTarget(deps, exchange, target, { query, mayFailOver: i + 1 < tries });
+      if (turns && i > 0 && !(await turns.moveTo(target))) continue;
+      if (exchange.abortReason !== undefined && i > 0) break;
+      const how = { query, mayFailOver: i + 1 < targets.length };
+      const result = turns
+        ? await turns.call(() => callTarget(deps, exchange, target, how))
+        : await callTarget(deps, exchange, target, how);
       deps.metrics.upstreamAttempt(target.backend.name, result.kind === "ended" ? "answered" : result.error.code);
       if (result.kind === "ended") return;
       last = result.error;
@@ -61,15 +59,6 @@ export const call = (deps: CallDeps): Handler<Admitted> => {
     throw last ?? refuse("backend_unavailable", rule.name);
   };
 };
-
-/** State lives where it was made: such requests always go to the rule's first backend. */
-function isPinned(exchange: Admitted): boolean {
-  const { endpoint } = exchange.match;
-  if (endpoint.model === "none") return true;
-  if (endpoint.name !== "Responses" || exchange.body.kind !== "json") return false;
-  const root = exchange.body.document.root;
-  return ["previous_response_id", "conversation"].some((key) => (root.get(key)?.kind ?? "null") !== "null");
-}
 
 /** Calls a target with one credential after the other, until an answer is passed on or none is left. */
 async function callTarget(deps: CallDeps, exchange: Admitted, target: Target, how: How): Promise<AttemptResult> {
@@ -200,6 +189,7 @@ function bodyFor(exchange: Admitted, backend: Backend, model: string) {
     return { body: bytes, contentType: body.contentType };
   }
   if (body.kind === "raw") {
+    askForBody(exchange);
     const bytesMax = exchange.rule.request.limits.bodyBytes;
     const upload = body.length === undefined ? Readable.from(bounded(body.stream, bytesMax)) : body.stream;
     return { body: upload, contentType: undefined };

@@ -5,10 +5,11 @@
 import type { Log } from "../../base/log.ts";
 import type { RouteConfig } from "../../config/contract.ts";
 import { GatewayError } from "../errors.ts";
-import type { Admitted, Ending, Exchange } from "../exchange.ts";
+import type { Admitted, CallFacts, CounterHeld, Ending, Exchange } from "../exchange.ts";
 import type { SidecarMetrics } from "../metrics.ts";
 import { type AuditSink, AuditUnavailable } from "../ports/audit-sink.ts";
 import { saidModel, saidWord } from "../said-names.ts";
+import { noAuditSink } from "../sinks/lines.ts";
 import type { Stage } from "../stage.ts";
 
 /** What the audit needs. `instance`: the sidecar process, named in every record. */
@@ -37,6 +38,21 @@ const heldOf = ({ inputTokens, outputTokens, outputExtra, choices, capAsked }: A
   asked: capAsked,
 });
 
+const countersOf = ({ holds }: CallFacts): readonly CounterHeld[] => holds?.flatMap((hold) => hold.counters()) ?? [];
+
+/** What was charged in the end; with the counters where the intent has not told them all. */
+const chargedOf = (
+  call: CallFacts,
+): { readonly counters?: readonly CounterHeld[]; readonly charged?: readonly number[] } => {
+  const { holds, holdsTold } = call;
+  if (holds === undefined) return {};
+  const [only] = holds;
+  if (only && holds.length === 1 && holdsTold === 1) return { charged: only.charged() };
+  const ended = holds.map((hold) => ({ counters: hold.counters(), charged: hold.charged() }));
+  const kept = ended.filter(({ charged }) => charged.length > 0);
+  return { counters: kept.flatMap(({ counters }) => counters), charged: kept.flatMap(({ charged }) => charged) };
+};
+
 /** Writes the intent and waits until it is durable; refuses with 503 when it cannot be and the route says Deny. */
 export const record =
   (deps: RecordDeps): Stage<Admitted, Admitted> =>
@@ -61,14 +77,17 @@ export const record =
       endpoint: match.endpoint.name,
       path: match.path,
       model: saidModel(exchange.model),
+      backend: exchange.quotaTarget?.backend, // left out where no quota counts by it: it is chosen later
       downgradedFrom: exchange.call.downgradedFrom?.slice(0, 256), // left out where the model is the one that was asked for
       streamed: exchange.streamed,
       bodyBytes: body.kind === "none" ? 0 : body.kind === "raw" ? (body.length ?? null) : body.bytes.length,
       quota: quotaWord(exchange.call),
       heldTokens: heldOf(exchange.estimate),
+      counters: deps.sink === noAuditSink ? undefined : countersOf(exchange.call), // empty: nothing is counted; earlier releases have none
     });
     try {
       await deps.sink.write(intent);
+      exchange.call.holdsTold = exchange.call.holds?.length ?? 0;
     } catch (cause) {
       if (!(cause instanceof AuditUnavailable)) throw cause;
       deps.metrics.auditFailed();
@@ -104,6 +123,7 @@ export function recordOutcome(deps: RecordDeps, exchange: Exchange, ending: Endi
     usage: ending.usage ?? null,
     observedOutputTokens: ending.observedOutputTokens ?? null,
     finishReasons: (ending.finishReasons ?? []).map(saidWord),
+    ...(deps.sink === noAuditSink ? undefined : chargedOf(call)),
     durationMs: Math.round((exchange.clock.monotonicMs() - exchange.startedMs) * 1000) / 1000,
   });
   deps.sink.write(outcome).catch((fault: unknown) => {

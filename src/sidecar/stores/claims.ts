@@ -1,6 +1,6 @@
 import { assert } from "../../base/assert.ts";
 import type { WindowSpec } from "../../base/window.ts";
-import type { ReserveRequest } from "../ports/quota-store.ts";
+import type { Claim, ReserveRequest } from "../ports/quota-store.ts";
 
 /** Claims of one reservation. */
 export const claimsMax = 64;
@@ -33,6 +33,12 @@ export const checkCounter = (namespace: string, counter: string, window: WindowS
 
 /** Throws AssertionFault for a reservation outside the port's bounds: our own mistake, never the client's. */
 export const checkReserve = (request: ReserveRequest): void => {
+  checkReserveBut(request);
+  for (const { counter, window } of request.claims) checkCounter(request.namespace, counter, window);
+};
+
+/** The same, but for the counters and windows, which a store may know already. */
+export const checkReserveBut = (request: ReserveRequest): void => {
   checkNames(request.namespace, request.holdId);
   assert(isUnits(request.leaseMs) && request.leaseMs >= 1 && request.leaseMs <= leaseMsMax, "a lease is 1 ms to 1 h");
   const { claims, output } = request;
@@ -42,8 +48,8 @@ export const checkReserve = (request: ReserveRequest): void => {
     assert(isUnits(step) && step >= 1, "a step of output is a positive integer");
   }
   assert(claims.length <= claimsMax, "too many claims");
-  for (const [index, claim] of claims.entries()) {
-    checkCounter(request.namespace, claim.counter, claim.window);
+  for (let index = 0; index < claims.length; index++) {
+    const claim = claims[index] as Claim; // within its length
     assert(isUnits(claim.max) && isUnits(claim.amount), "amounts and limits are integers from 0 to 2^53-1");
     const perOutput = claim.perOutput ?? 0;
     assert(Number.isFinite(perOutput) && perOutput >= 0, "units for each token of output are 0 or more");

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../base/clock.ts";
 import { createLog } from "../../base/log.ts";
+import type { LegStore } from "../ports/leg-store.ts";
 import type { MarkStore } from "../ports/mark-store.ts";
 import type { Claim, QuotaStore } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
@@ -43,10 +44,17 @@ class LossyStore implements QuotaStore, MarkStore {
   }
   settle: QuotaStore["settle"] = (settlement) => this.#do((store) => store.settle(settlement));
   release: QuotaStore["release"] = (namespace, holdId) => this.#do((store) => store.release(namespace, holdId));
+  trim: QuotaStore["trim"] = (namespace, trims) => this.#do((store) => store.trim(namespace, trims));
   renew: QuotaStore["renew"] = (namespace, ids, leaseMs) => this.#do((store) => store.renew(namespace, ids, leaseMs));
   peek: QuotaStore["peek"] = (namespace, counter, window) => this.#store.peek(namespace, counter, window);
   liveHolds: QuotaStore["liveHolds"] = (namespace) => this.#store.liveHolds(namespace);
-  move: MarkStore["move"] = (_, instance, mark) =>
+  /** All of a hold is one leg. */
+  readonly legs: LegStore = {
+    isTwoLegged: () => false,
+    reserve: (request) => this.reserve(request),
+    settle: (settlement) => this.settle(settlement),
+  };
+  move: MarkStore["move"] = ({ instance }, mark) =>
     this.#do(async (_store, marks) => {
       const before = marks.get(instance);
       marks.set(instance, mark);
@@ -68,7 +76,7 @@ beforeEach(() => {
   store = new LossyStore();
   logLines = [];
   const log = createLog({ name: "t", level: "warn", destination: { write: (line) => void logLines.push(line) } });
-  guard = new LossGuard({ store, marks: store, instance: "one", log });
+  guard = new LossGuard({ store, legs: store.legs, marks: store, instance: "one", log });
 });
 afterEach(() => guard.stop());
 

@@ -1,7 +1,8 @@
 import type { Log } from "../../base/log.ts";
 import type { WindowSpec } from "../../base/window.ts";
+import type { Leg, LegStore } from "../ports/leg-store.ts";
 import type { MarkStore } from "../ports/mark-store.ts";
-import type { QuotaStore, ReserveRequest, ReserveResult, Settlement } from "../ports/quota-store.ts";
+import type { QuotaStore, ReserveRequest, ReserveResult, Settlement, Trim } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
 import { Journal, type Remembered } from "./loss-journal.ts";
 
@@ -15,10 +16,19 @@ const batchSize = 100;
 /** What a guard needs. */
 export interface LossGuardSettings {
   readonly store: QuotaStore;
+  /** The same store by legs: each is lost apart, and told again apart. */
+  readonly legs: LegStore;
   readonly marks: MarkStore;
   /** Names this process among all that count; new with each start. */
   readonly instance: string;
   readonly log: Log;
+}
+
+/** What was charged on one leg of a namespace. */
+interface Slot {
+  readonly namespace: string;
+  readonly leg: Leg;
+  readonly journal: Journal;
 }
 
 /**
@@ -29,7 +39,9 @@ export interface LossGuardSettings {
 export class LossGuard implements QuotaStore {
   readonly #settings: LossGuardSettings;
   readonly #store: QuotaStore;
-  readonly #journals = new Map<string, Journal>();
+  readonly #own = new Map<string, Slot>();
+  /** Of charges over namespaces, where they lie apart. */
+  readonly #over = new Map<string, Slot>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #told = 0;
@@ -51,22 +63,28 @@ export class LossGuard implements QuotaStore {
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveResult> {
-    const journal = this.#journalOf(request.namespace);
-    const period = journal.period;
+    const own = this.#slotOf(request.namespace, "Namespace");
+    const { period } = own.journal;
     const result = await this.#store.reserve(request);
-    if (result.admitted && request.claims.length > 0) {
-      const count = journal.reserved(request, result.outputGranted, period);
-      if (count % chargesPerMark === 0) this.#markSoon(request.namespace, journal);
+    if (!result.admitted || request.claims.length === 0) return result;
+    this.#remember(own, request, { result, period });
+    if (this.#settings.legs.isTwoLegged(request.claims)) {
+      const over = this.#slotOf(request.namespace, "Cluster");
+      // Sent when the other leg was answered, nobody knows after which mark: the newest may tell it in vain, an older one not at all.
+      this.#remember(over, request, { result, period: over.journal.period });
     }
     return result;
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
     if (this.#looking !== undefined) await this.#looking; // a hold that is being told again is settled after that
-    const journal = this.#journalOf(settlement.namespace);
-    const period = journal.period;
+    const { journal } = this.#slotOf(settlement.namespace, "Namespace");
+    const { period } = journal;
+    const over = this.#over.get(settlement.namespace)?.journal;
+    const overPeriod = over?.period ?? 0;
     const isSettled = await this.#store.settle(settlement);
     const isKnown = journal.settled(settlement, period);
+    over?.settled(settlement, overPeriod);
     // Gone, and not by us: its lease has ended, or it is lost.
     if (!isSettled && isKnown) void this.look();
     return isSettled;
@@ -74,13 +92,20 @@ export class LossGuard implements QuotaStore {
 
   async release(namespace: string, holdId: string): Promise<boolean> {
     if (this.#looking !== undefined) await this.#looking;
-    this.#journals.get(namespace)?.forget(holdId);
+    this.#own.get(namespace)?.journal.forget(holdId);
+    this.#over.get(namespace)?.journal.forget(holdId);
     return this.#store.release(namespace, holdId);
+  }
+
+  /** Not remembered: a hold that is lost is told again as it was made, which is rather too much, until it is settled. */
+  async trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]> {
+    if (this.#looking !== undefined) await this.#looking;
+    return this.#store.trim(namespace, trims);
   }
 
   async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {
     const gone = await this.#store.renew(namespace, holdIds, leaseMs);
-    const journal = this.#journals.get(namespace);
+    const journal = this.#own.get(namespace)?.journal;
     if (!gone.some((holdId) => journal?.has(holdId))) return gone;
     await this.look();
     return this.#store.renew(namespace, holdIds, leaseMs);
@@ -101,22 +126,28 @@ export class LossGuard implements QuotaStore {
     return this.#looking;
   }
 
-  #journalOf(namespace: string): Journal {
-    const known = this.#journals.get(namespace);
+  #slotOf(namespace: string, leg: Leg): Slot {
+    const slots = leg === "Cluster" ? this.#over : this.#own;
+    const known = slots.get(namespace);
     if (known !== undefined) return known;
-    const journal = new Journal();
-    this.#journals.set(namespace, journal);
-    return journal;
+    const slot = { namespace, leg, journal: new Journal() };
+    slots.set(namespace, slot);
+    return slot;
+  }
+
+  #remember(slot: Slot, request: ReserveRequest, { result, period }: { result: ReserveResult; period: number }): void {
+    const count = slot.journal.reserved(request, result.outputGranted, period);
+    if (count % chargesPerMark === 0) this.#markSoon(slot);
   }
 
   async #lookAll(): Promise<void> {
-    for (const [namespace, journal] of this.#journals) {
-      if (journal.isEmpty) {
-        journal.idle();
+    for (const slot of [...this.#own.values(), ...this.#over.values()]) {
+      if (slot.journal.isEmpty) {
+        slot.journal.idle();
         continue;
       }
       try {
-        await this.#lookAt(namespace, journal);
+        await this.#lookAt(slot);
       } catch (fault) {
         if (!(fault instanceof StoreUnavailable)) this.#settings.log.error({ err: fault }, "charges not told again");
         // Redis is away: what is to be told waits for the next look.
@@ -125,25 +156,27 @@ export class LossGuard implements QuotaStore {
   }
 
   /** Answers how many charges are lost. Throws StoreUnavailable. */
-  async #mark(namespace: string, journal: Journal): Promise<number> {
+  async #mark({ namespace, leg, journal }: Slot): Promise<number> {
     const mark = journal.nextMark();
-    const lost = journal.compare(mark, await this.#settings.marks.move(namespace, this.#settings.instance, mark));
-    if (lost > 0) this.#settings.log.warn({ charges: lost }, "redis lost its last writes, they are told again");
+    const { marks, instance, log } = this.#settings;
+    const lost = journal.compare(mark, await marks.move({ namespace, leg, instance }, mark));
+    if (lost > 0) log.warn({ charges: lost, leg }, "redis lost its last writes, they are told again");
     return lost;
   }
 
-  #markSoon(namespace: string, journal: Journal): void {
+  #markSoon(slot: Slot): void {
     const tellIf = (lost: number): Promise<void> | undefined => (lost > 0 ? this.look() : undefined);
-    this.#mark(namespace, journal)
+    this.#mark(slot)
       .then(tellIf)
       .catch(() => undefined); // Redis is away: the next look sees what has become of it
   }
 
-  async #lookAt(namespace: string, journal: Journal): Promise<void> {
-    await this.#mark(namespace, journal);
+  async #lookAt(slot: Slot): Promise<void> {
+    const { journal } = slot;
+    await this.#mark(slot);
     journal.forgetOld();
     for (let batch = journal.toTell(batchSize); batch.length > 0; batch = journal.toTell(batchSize)) {
-      const faults = await Promise.all(batch.map((one) => this.#faultOf(one)));
+      const faults = await Promise.all(batch.map((one) => this.#faultOf(one, slot.leg)));
       // What was told is not told again because of a neighbour; what can never be told stands in nobody's way.
       journal.told(batch.filter((_, at) => !(faults[at] instanceof StoreUnavailable)));
       this.#told += faults.filter((fault) => fault === undefined).length;
@@ -153,9 +186,9 @@ export class LossGuard implements QuotaStore {
   }
 
   /** Tells one; what kept it from that, undefined: nothing. */
-  async #faultOf(one: Remembered): Promise<unknown> {
+  async #faultOf(one: Remembered, leg: Leg): Promise<unknown> {
     try {
-      await this.#tell(one);
+      await this.#tell(one, leg);
       return undefined;
     } catch (fault) {
       if (!(fault instanceof StoreUnavailable))
@@ -164,17 +197,24 @@ export class LossGuard implements QuotaStore {
     }
   }
 
-  /** Idempotent while the hold lives: it is made again under its own id. */
-  async #tell({ request, granted, actual, isReserveKept }: Remembered): Promise<void> {
+  /** Idempotent while the hold lives: it is made again under its own id. The other leg is left as it is. */
+  async #tell({ request, granted, actual, isReserveKept }: Remembered, leg: Leg): Promise<void> {
+    const { legs } = this.#settings;
     const { namespace, holdId } = request;
+    const isApart = legs.isTwoLegged(request.claims);
+    if (leg === "Cluster" && !isApart) return; // no Cluster any more: the first leg is all of it
+    const charges = request.claims
+      .map((claim, i) => ({ claim, actual: actual?.[i] ?? 0 }))
+      .filter(({ claim }) => !isApart || (claim.scope === "Cluster") === (leg === "Cluster"));
     if (!isReserveKept) {
-      const claims = request.claims.map((claim, i) => ({
-        ...claim,
+      const claims = charges.map((each) => ({
+        ...each.claim,
         enforced: false,
-        ...(actual !== undefined && { amount: actual[i] ?? 0, perOutput: 0 }),
+        ...(actual !== undefined && { amount: each.actual, perOutput: 0 }),
       }));
-      await this.#store.reserve({ ...request, claims, output: { ...request.output, wanted: granted, min: granted } });
+      await legs.reserve({ ...request, claims, output: { ...request.output, wanted: granted, min: granted } }, leg);
     }
-    if (actual !== undefined) await this.#store.settle({ namespace, holdId, amounts: actual, claims: request.claims });
+    if (actual !== undefined)
+      await legs.settle({ namespace, holdId, amounts: charges.map((each) => each.actual) }, leg);
   }
 }

@@ -1,9 +1,8 @@
 import type { ReserveRequest, Settlement } from "../ports/quota-store.ts";
+import { ChargeRing } from "./charge-ring.ts";
 
 /** Charges remembered at most, for each namespace; the oldest is forgotten first. */
 export const rememberedMax = 2_048;
-/** Room for the text of one charge, bytes: six claims or so. A longer one is kept on the heap. */
-const textBytes = 1_024;
 /** Looks, a second apart, for which a settled charge is remembered: a replica that lags by more loses it unseen. */
 const looksKept = 10;
 /** Looks without any charge after which the mark may be gone by itself: half of the time that Redis keeps it (redis/marks.ts). */
@@ -19,22 +18,16 @@ export interface Remembered {
   readonly isReserveKept: boolean;
 }
 
-/**
- * What this sidecar charged in one namespace in the last moments, and its mark there. Requests lie as text in a ring outside the heap:
- * kept as objects they would grow old in it, which costs a busy sidecar a tenth of its CPU.
- */
+/** What this sidecar charged in one namespace in the last moments, and its mark there. */
 export class Journal {
-  readonly #texts = Buffer.alloc(rememberedMax * textBytes);
-  readonly #lengths = new Uint16Array(rememberedMax);
-  readonly #large = new Map<number, string>();
+  readonly #ring = new ChargeRing(rememberedMax);
+  #namespace = "";
   readonly #granted = new Float64Array(rememberedMax);
   /** The mark that stood when the reserve was sent, and when the last command was. */
   readonly #reservedIn = new Float64Array(rememberedMax);
   readonly #periods = new Float64Array(rememberedMax);
-  readonly #actual: (readonly number[] | undefined)[] = new Array(rememberedMax);
   readonly #places = new Map<string, number>();
   #next = 0;
-  readonly #holdIds: (string | undefined)[] = new Array(rememberedMax);
   #toTell: Remembered[] = [];
   /** The last mark that was sent, and the last that Redis acknowledged; 0: none. */
   #sent = 0;
@@ -60,13 +53,11 @@ export class Journal {
     const place = this.#places.get(request.holdId) ?? this.#next;
     if (place === this.#next) this.#next = (place + 1) % rememberedMax;
     this.#clear(place);
-    const text = JSON.stringify(request);
-    if (text.length > textBytes) this.#large.set(place, text);
-    else this.#lengths[place] = this.#texts.write(text, place * textBytes, "latin1"); // names and numbers: ASCII
+    this.#namespace = request.namespace;
+    this.#ring.put(place, request);
     this.#granted[place] = granted;
     this.#reservedIn[place] = period;
     this.#periods[place] = period;
-    this.#holdIds[place] = request.holdId;
     this.#places.set(request.holdId, place);
     return ++this.#count;
   }
@@ -74,8 +65,8 @@ export class Journal {
   /** false: nothing is known of this hold. */
   settled({ holdId, amounts }: Settlement, period: number): boolean {
     const place = this.#places.get(holdId);
-    if (place === undefined || this.#actual[place] !== undefined) return false;
-    this.#actual[place] = amounts;
+    if (place === undefined || !this.#ring.isRunning(place)) return false;
+    this.#ring.settle(place, amounts);
     this.#periods[place] = period;
     return true;
   }
@@ -107,7 +98,8 @@ export class Journal {
     const kept = before ?? Number.NEGATIVE_INFINITY;
     const lost = [...this.#places.values()].filter((place) => (this.#periods[place] ?? 0) >= kept);
     const waiting = new Set(this.#toTell.map(({ request }) => request.holdId));
-    for (const place of lost) if (!waiting.has(this.#holdIds[place] ?? "")) this.#toTell.push(this.#read(place, kept));
+    for (const place of lost)
+      if (!waiting.has(this.#ring.holdIdAt(place) ?? "")) this.#toTell.push(this.#read(place, kept));
     return lost.length;
   }
 
@@ -115,7 +107,7 @@ export class Journal {
   toTell(max: number): readonly Remembered[] {
     return this.#toTell.slice(0, max).map((one) => {
       const place = this.#places.get(one.request.holdId);
-      return place === undefined ? one : { ...one, actual: this.#actual[place] };
+      return place === undefined ? one : { ...one, actual: this.#ring.actualAt(place) };
     });
   }
 
@@ -136,26 +128,23 @@ export class Journal {
     if (this.#looks.length <= looksKept) return;
     const oldest = this.#looks.shift() ?? 0;
     for (const place of [...this.#places.values()])
-      if (this.#actual[place] !== undefined && (this.#periods[place] ?? 0) < oldest) this.#clear(place);
+      if (!this.#ring.isRunning(place) && (this.#periods[place] ?? 0) < oldest) this.#clear(place);
   }
 
   #read(place: number, kept: number): Remembered {
-    const at = place * textBytes;
-    const text = this.#large.get(place) ?? this.#texts.toString("latin1", at, at + (this.#lengths[place] ?? 0));
+    const granted = this.#granted[place] ?? 0;
     return {
-      request: JSON.parse(text) as ReserveRequest, // as it was written
-      granted: this.#granted[place] ?? 0,
-      actual: this.#actual[place],
+      request: this.#ring.requestAt(place, this.#namespace, granted),
+      granted,
+      actual: this.#ring.actualAt(place),
       isReserveKept: (this.#reservedIn[place] ?? 0) < kept,
     };
   }
 
   #clear(place: number): void {
-    const holdId = this.#holdIds[place];
+    const holdId = this.#ring.holdIdAt(place);
     if (holdId === undefined) return;
     this.#places.delete(holdId);
-    this.#holdIds[place] = undefined;
-    this.#actual[place] = undefined;
-    this.#large.delete(place);
+    this.#ring.free(place);
   }
 }

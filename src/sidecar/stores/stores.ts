@@ -19,6 +19,8 @@ export interface StoreSettings {
   readonly redisUrl?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Bound of one command to Redis, ms; absent: 50. */
+  readonly commandTimeoutMs?: number | undefined;
 }
 
 /**
@@ -28,7 +30,8 @@ export interface StoreSettings {
 export async function openStores(settings: StoreSettings): Promise<Stores> {
   const { redisFile, redisUrl, clock, log } = settings;
   if (redisFile !== undefined) return openFromFile(redisFile, settings);
-  if (redisUrl !== undefined) return storesIn(openRedis({ url: redisUrl, clock, log }), settings, () => undefined);
+  if (redisUrl !== undefined)
+    return storesIn(openRedis({ url: redisUrl, clock, log, ...timeoutOf(settings) }), settings, () => undefined);
   return {
     kind: "memory",
     quota: createMemoryQuotaStore({ clock }),
@@ -38,9 +41,12 @@ export async function openStores(settings: StoreSettings): Promise<Stores> {
   };
 }
 
+const timeoutOf = ({ commandTimeoutMs }: StoreSettings): { commandTimeoutMs?: number } =>
+  commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+
 async function openFromFile(path: string, settings: StoreSettings): Promise<Stores> {
   const place = readRedisFile(path);
-  const redis = openRedis({ ...place, clock: settings.clock, log: settings.log });
+  const redis = openRedis({ ...place, clock: settings.clock, log: settings.log, ...timeoutOf(settings) });
   const unfollow = followRedisFile(path, place, {
     changed: (next) => {
       settings.log.info("redis.json has changed");
@@ -55,7 +61,7 @@ async function storesIn(redis: RedisStores, settings: StoreSettings, unfollow: (
   await redis.ready();
   const { quota: store, marks, cache, beats } = redis;
 
-  const quota = new LossGuard({ store, marks, instance: randomUUID(), log: settings.log });
+  const quota = new LossGuard({ store, legs: store.legs, marks, instance: randomUUID(), log: settings.log });
   const close = (): Promise<void> => {
     unfollow();
     quota.stop();

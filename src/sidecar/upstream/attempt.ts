@@ -86,6 +86,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
   readonly #resolve: (result: AttemptResult) => void;
   /** An earlier target has had the request. */
   readonly #sentBefore: boolean;
+  readonly #statusBefore: number | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: AnswerSink | undefined;
   #decoder: Transform | undefined;
@@ -102,6 +103,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#resolve = resolve;
     this.#sentBefore = request.exchange.call.sent;
+    this.#statusBefore = request.exchange.call.upstreamStatus;
     const { totalMs, connectMs } = request.timeouts;
     this.#total = setTimeout(() => this.#end(refuse("upstream_total_timeout", String(totalMs))), totalMs).unref();
     this.#wait("upstream_connect_timeout", connectMs);
@@ -128,6 +130,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
     }
     this.#sent = true;
     this.#request.exchange.call.sent = true;
+    this.#request.exchange.call.upstreamStatus = undefined; // what an earlier target said is not what this one did
     this.#waitNoMore(); // an upload takes as long as the client does
   }
 
@@ -245,7 +248,7 @@ class AttemptHandler implements Dispatcher.DispatchHandler {
       return;
     }
     const unsent = isUnsent(cause, this.#sent);
-    if (unsent) exchange.call.sent = this.#sentBefore;
+    if (unsent) Object.assign(exchange.call, { sent: this.#sentBefore, upstreamStatus: this.#statusBefore });
     if (exchange.abortReason !== undefined || !mayFailOver || !unsent) this.#refuse(error, unsent);
     else this.#settle({ kind: "failed", error, unsent });
   }

@@ -1,21 +1,7 @@
 /** How a backend wants to be spoken to: URL, and the edits that its kind of API needs. */
-
-import type { BackendConfig } from "../../config/contract.ts";
 import type { Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
-import type { CredentialPool } from "./credentials/pool.ts";
-
-/** One backend, ready to be called. */
-export interface Backend {
-  readonly name: string;
-  readonly type: BackendConfig["type"];
-  /** `https://host:port`. */
-  readonly origin: string;
-  /** Path in front of the API's own paths, without trailing slash. */
-  readonly basePath: string;
-  readonly apiVersion: string;
-  readonly credentials: CredentialPool;
-}
+import type { Backend } from "./backend.ts";
 
 /** First dated Azure version that knows `stream_options`. Older ones refuse it. */
 const azureStreamOptionsSince = "2024-09-01";

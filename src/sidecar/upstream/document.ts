@@ -1,17 +1,14 @@
-/** One GET whose whole answer is wanted: bounded in time and size, never redirected. For documents of identity providers. */
-import type { Dispatcher } from "undici";
-import { isUnsent } from "./faults.ts";
+/** One GET whose whole answer is wanted, for documents of identity providers. */
 import type { Pools } from "./pools.ts";
+import { type AnswerHead, type CallFailure, wholeAnswer } from "./whole-answer.ts";
 
-/** How long connecting may take, in ms. */
-const connectMs = 5_000;
 /** How long the whole call may take, in ms. */
 export const documentMsMax = 5_000;
 /** Longest document that is taken, in bytes. */
 export const documentBytesMax = 262_144;
 
 /** How a document was not had. `answered`: with another status than 200, a redirect among them. `invalid`: it is not what it must be. */
-export type DocumentFailure = "unavailable" | "timeout" | "answered" | "invalid";
+export type DocumentFailure = CallFailure | "answered";
 
 /** There is no such document. The message names the host, and nothing of the answer but its status. */
 export class DocumentFault extends Error {
@@ -29,94 +26,22 @@ export type GetDocument = (url: URL) => Promise<string>;
 /** Gets documents over the pools that calls use, too. `timeoutMs`: for the whole call. */
 export const getThrough =
   (pools: Pools, timeoutMs = documentMsMax): GetDocument =>
-  (url) =>
-    new Promise((resolve, reject) => {
-      const handler = new DocumentHandler({ host: url.host, timeoutMs, resolve, reject });
-      const headers = ["accept", "application/json, application/jwk-set+json", "accept-encoding", "identity"];
-      const path = `${url.pathname}${url.search}`;
-      try {
-        const pool = pools.get(url.origin, connectMs);
-        pool.dispatch({ path, method: "GET", headers, headersTimeout: 0, bodyTimeout: 0 }, handler);
-      } catch (cause) {
-        handler.fail(cause);
-      }
+  async (url) => {
+    const { body } = await wholeAnswer(pools, {
+      ...{ url, method: "GET", timeoutMs, bytesMax: documentBytesMax },
+      headers: ["accept", "application/json, application/jwk-set+json"],
+      fault: (failure, message, cause) => new DocumentFault(failure, message, { cause }),
+      refusal: (head) => refusalOf(url, head),
     });
+    return body;
+  };
 
-interface DocumentHandlerOptions {
-  readonly host: string;
-  readonly timeoutMs: number;
-  readonly resolve: (body: string) => void;
-  readonly reject: (fault: DocumentFault) => void;
-}
-
-class DocumentHandler implements Dispatcher.DispatchHandler {
-  readonly #options: DocumentHandlerOptions;
-  readonly #chunks: Buffer[] = [];
-  readonly #timer: NodeJS.Timeout;
-  #controller: Dispatcher.DispatchController | undefined;
-  #bytes = 0;
-  #isSent = false;
-  #isDone = false;
-
-  constructor(options: DocumentHandlerOptions) {
-    this.#options = options;
-    const late = (): void => this.#end("timeout", `did not answer within ${options.timeoutMs} ms`);
-    this.#timer = setTimeout(late, options.timeoutMs).unref();
+const refusalOf = ({ host }: URL, { status, headers }: AnswerHead): DocumentFault | undefined => {
+  if (status !== 200) {
+    const redirect = status >= 300 && status < 400 ? ", a redirect, which is never followed" : "";
+    return new DocumentFault("answered", `${host} answered ${status}${redirect}`);
   }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    this.#isSent = true;
-    if (this.#isDone) controller.abort(new Error("nobody waits for the answer"));
-  }
-
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Readonly<Record<string, string | string[] | undefined>>,
-  ): void {
-    if (status < 200) return;
-    if (status === 200) {
-      const { "content-encoding": coding = "identity" } = headers;
-      if (coding !== "identity")
-        this.#end("invalid", "answered compressed, which was not asked for (content-encoding)");
-      return;
-    }
-    const isRedirect = status >= 300 && status < 400;
-    this.#end("answered", `answered ${status}${isRedirect ? ", a redirect, which is never followed" : ""}`);
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > documentBytesMax) this.#end("invalid", `answered more than ${documentBytesMax} bytes`);
-    else this.#chunks.push(chunk);
-  }
-
-  onResponseEnd(): void {
-    if (this.#isDone) return;
-    this.#settle();
-    this.#options.resolve(Buffer.concat(this.#chunks).toString("utf8"));
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
-    this.fail(cause);
-  }
-
-  /** The connection failed. */
-  fail(cause: unknown): void {
-    this.#end("unavailable", isUnsent(cause, this.#isSent) ? "cannot be reached" : "broke the connection off", cause);
-  }
-
-  #end(failure: DocumentFailure, how: string, cause?: unknown): void {
-    if (this.#isDone) return;
-    this.#settle();
-    const fault = new DocumentFault(failure, `${this.#options.host} ${how}`, { cause });
-    this.#options.reject(fault);
-    this.#controller?.abort(fault);
-  }
-
-  #settle(): void {
-    this.#isDone = true;
-    clearTimeout(this.#timer);
-  }
-}
+  const { "content-encoding": coding = "identity" } = headers;
+  if (coding === "identity") return undefined;
+  return new DocumentFault("invalid", `${host} answered compressed, which was not asked for (content-encoding)`);
+};

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../base/clock.ts";
-import type { Backend } from "./dialect.ts";
+import type { Backend } from "./backend.ts";
 import { orderTargets, Rests, type Target } from "./targets.ts";
 
 const target = (name: string, priority: number, weight = 1): Target => ({

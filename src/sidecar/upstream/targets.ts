@@ -1,7 +1,7 @@
 /** Which backend is asked first, which next: by priority, within one by weight, those that asked for a rest last. */
 import type { Clock } from "../../base/clock.ts";
 import type { RuleConfig } from "../../config/contract.ts";
-import type { Backend } from "./dialect.ts";
+import type { Backend } from "./backend.ts";
 
 /** A backend as one rule refers to it. The lower `priority` is asked first; `weight`, above 0, is its share within one. */
 export interface Target {

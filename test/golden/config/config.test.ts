@@ -15,6 +15,13 @@ import {
 } from "../../../src/config/codec.ts";
 import { contractVersion } from "../../../src/config/contract.ts";
 
+/** Sidecars of version 1 exchange no tokens, know no callers, and count in fewer ways. */
+const beyondVersion1 =
+  /"(WorkloadIdentity|caller|listener|allow|FilesDelete|override|resets|downgradeTo|when|scope|precision|LocalShare|P99|inputTokensMax)"|"per":\[[^\]]*"(Tenant|User|Backend)"/;
+/** A fixture of the current version as sidecars of version 1 get it. */
+const asVersion1 = (name: string): string =>
+  encodeConfigAs(decodeConfig(readFileSync(join(import.meta.dirname, "v2", `${name}.json`), "utf8")), 1) ?? "";
+
 const versions = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
 test("the current version has fixtures", () => {
@@ -39,9 +46,7 @@ describe.each(versions.map(({ name }) => name))("%s", (version) => {
   test.each(names)("%s is written for the sidecars of every readable version, and says the same there", (name) => {
     const config = decodeConfig(text(name));
     for (const readable of readableVersions) {
-      // Sidecars of version 1 exchange no tokens and know no callers: src/config/contract-v1.test.ts says what they get instead.
-      if (readable === 1 && /"(WorkloadIdentity|caller|listener|allow|FilesDelete|override)"/.test(text(name)))
-        continue;
+      if (readable === 1 && beyondVersion1.test(text(name))) continue; // below, and src/config/{contract,quota}-v1.test.ts
       const written = encodeConfigAs(config, readable);
       // Sidecars of version 1 verify no token.
       const { podIdentity: _, isNotParent: __, ...known } = config;
@@ -51,6 +56,33 @@ describe.each(versions.map(({ name }) => name))("%s", (version) => {
       });
     }
   });
+});
+
+test.each([
+  ["bearer", /callers to prove who they are/],
+  ["over-namespaces", /AIQuota org has a condition/],
+  ["callers-counted", /AIQuota callers counts by Tenant and Group and ClientKey and SourceIP and App/],
+])("what sidecars of version 1 cannot enforce closes the route for them: %s", (name, reason) => {
+  const { config, contract } = decodeVersioned(asVersion1(name));
+  expect([contract, config.route, config.quotas]).toEqual([1, undefined, []]);
+  expect(config.noRouteReason).toMatch(reason);
+});
+
+test("what they only know less of they keep: no share is to deny, P99 is Cap, what is refused goes to no other model", () => {
+  const { route, quotas } = decodeConfig(asVersion1("shares"));
+  expect(route?.models["gpt-4o"]?.inputTokensMax).toBeUndefined();
+  expect(quotas).toMatchObject([{ name: "shares", failurePolicy: "Deny", reservation: { output: "Cap" } }]);
+  expect(Object.keys(quotas[0]?.limits[0] ?? {}).toSorted()).toEqual(["burst", "limit", "name", "resource", "window"]);
+});
+
+test("what they need not lease they count exactly", () => {
+  const { route, quotas } = decodeConfig(asVersion1("leased"));
+  expect([route?.name, quotas.map((quota) => [quota.name, "precision" in quota])]).toEqual(["main", [["hot", false]]]);
+});
+
+test("what is only watched is left out for them, and the route stays", () => {
+  const { route, quotas } = decodeConfig(asVersion1("audited"));
+  expect([route?.name, quotas]).toEqual(["main", []]);
 });
 
 test("a version that no live sidecar can have is not written", () => {

@@ -71,7 +71,7 @@ const matchCounters = (counters: readonly Counter[], quotas: readonly AIQuota[])
   const known = new Map(
     quotas.map((quota) => [
       `${quota.metadata.namespace}/${quota.metadata.name}`,
-      { quota, adjustments: quotaAdjustments(quota) },
+      { quota, adjustments: quotaAdjustments(quota, counters[0]?.nowMs) },
     ]),
   );
   return counters.flatMap((counter): Matched[] => {
@@ -100,7 +100,7 @@ const limitsFinding = (matched: readonly Matched[]): Finding => {
   if (above.length > 0)
     return failed(
       above,
-      "Expected for the rest of the window after a limit was lowered, a quota was set to Enforce, or Redis lost writes that sidecars told again (docs/quotas.md). Else report it with this output; to let it begin anew: sidegate quota reset.",
+      "Expected for the rest of the window after a limit was lowered, a quota was set to Enforce, or Redis lost writes that sidecars told again or quota recover added (docs/quota-failures.md). Else report it with this output; to let it begin anew: sidegate quota reset.",
     );
   const audited = matched.length - enforced.length;
   return ok(`${enforced.length} compared`, ...(audited > 0 ? [`${audited} in mode Audit`] : []));
@@ -153,7 +153,7 @@ const chargedFinding = ({ counters, holdsTwice, nowMs }: Reading, quotas: readon
     ? ok()
     : failed(
         short,
-        "Redis has lost writes: a failover, a restart without persistence, or keys that were deleted. Sidecars tell them again within a second (docs/quotas.md); if it stays, look who else may write.",
+        "Redis has lost writes: a failover, a restart without persistence, or keys that were deleted. Sidecars tell them again within a second; if it stays: sidegate quota recover (docs/quota-commands.md), and look who else may write.",
       );
 };
 

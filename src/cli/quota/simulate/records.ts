@@ -27,6 +27,8 @@ export interface Intent extends Common {
   readonly clientKey: string | undefined;
   readonly pod: string | undefined;
   readonly app: string | undefined;
+  /** That was held for; undefined: no quota counted by it then. */
+  readonly backend: string | undefined;
   readonly streamed: boolean;
   readonly input: number;
   readonly output: number;
@@ -42,6 +44,8 @@ export type Outcome = {
   readonly timeMs: number;
   readonly id: string;
   readonly ending: Ending;
+  /** That was called last; undefined: none was. */
+  readonly backend: string | undefined;
 } & {
   /** Of an answer from the cache, which has this record alone. */
   readonly hit?: Common;
@@ -86,6 +90,7 @@ const intentOf = (value: unknown): Intent => ({
   clientKey: optional(value, "clientKey"),
   pod: optional(value, "pod"),
   app: optional(value, "app"),
+  backend: optional(value, "backend"),
   streamed: memberAt(value, "streamed") === true,
   input: countAt(value, "heldTokens", "input"),
   output: countAt(value, "heldTokens", "output"),
@@ -123,6 +128,7 @@ const outcomeOf = (value: unknown): Outcome => {
     timeMs,
     id,
     ending,
+    backend: optional(value, "backend"),
     ...(outcome === "hit" && { hit: commonOf(value, endpointNamed(value)) }),
   };
 };

@@ -7,8 +7,7 @@ import type { AIRoute } from "../../../api/airoute.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { ModelConfig } from "../../../config/contract.ts";
 import { GatewayError } from "../../../sidecar/errors.ts";
-import type { Ending, Shaped } from "../../../sidecar/exchange.ts";
-import { plainLoopback } from "../../../sidecar/message.ts";
+import type { Ending } from "../../../sidecar/exchange.ts";
 import type { QuotaStore, ReserveResult } from "../../../sidecar/ports/quota-store.ts";
 import { StoreUnavailable } from "../../../sidecar/ports/store-unavailable.ts";
 import { checkBounds, checkLater } from "../../../sidecar/quota/bounds.ts";
@@ -16,9 +15,11 @@ import { boundClaims } from "../../../sidecar/quota/claim-bound.ts";
 import { downgradeModel } from "../../../sidecar/quota/downgrade.ts";
 import { OutputSizes } from "../../../sidecar/quota/output-sizes.ts";
 import { actualAmount, type PlannedClaim, planClaims } from "../../../sidecar/quota/plan.ts";
-import { outputGrantTokensMin } from "../../../sidecar/stages/admit.ts";
+import { outputGrantTokensMin } from "../../../sidecar/quota/reservation.ts";
+import { isByBackend } from "../../../sidecar/quota/turns.ts";
 import { createMemoryQuotaStore } from "../../../sidecar/stores/memory/quota.ts";
 import type { Intent, Outcome } from "./records.ts";
+import { exchangeOf, unmeasured } from "./replayed-request.ts";
 import { type Scope, Scopes } from "./scope.ts";
 import { type LimitTally, Tally } from "./tally.ts";
 
@@ -32,6 +33,7 @@ const disorderMs = 5_000;
 
 /** A call that has begun: admitted, or refused by the proposal. */
 interface Open {
+  readonly intent: Intent;
   readonly planned?: readonly PlannedClaim[];
   readonly namespace: string;
   readonly held: { readonly input: number; readonly output: number };
@@ -134,8 +136,16 @@ export class Replay {
   > {
     const { namespace, input, output, choices } = intent;
     const model = scope.modelOf(modelName);
-    const base = { namespace, model, modelName, endpoint: intent.endpoint.name, choices, held: { input, output } };
-    const exchange = exchangeOf(intent, modelName, this.#clock);
+    const base = {
+      intent,
+      namespace,
+      model,
+      modelName,
+      endpoint: intent.endpoint.name,
+      choices,
+      held: { input, output },
+    };
+    const exchange = exchangeOf(intent, { model: modelName, clock: this.#clock, backend: intent.backend });
     let planned: readonly PlannedClaim[];
     try {
       const quotas = scope.choice(exchange);
@@ -152,7 +162,7 @@ export class Replay {
       this.tally.uncounted += 1;
       return { open: { ...base, planned } };
     }
-    const result = await this.#ask(intent, planned);
+    const result = await this.#ask(intent, planned, intent.id);
     if (!result) return { open: base };
     const refusing = this.#count(planned, result);
     if (!result.admitted) {
@@ -166,14 +176,14 @@ export class Replay {
     return { open: { ...base, planned, held, isShortened: result.outputGranted < output } };
   }
 
-  async #ask(intent: Intent, planned: readonly PlannedClaim[]): Promise<ReserveResult | undefined> {
+  async #ask(intent: Intent, planned: readonly PlannedClaim[], holdId: string): Promise<ReserveResult | undefined> {
     const { output: wanted, choices, asked } = intent;
     const isFlexible = asked !== true && planned.every(({ quota }) => quota.reservation.output !== "Requested");
     const least = Math.min(outputGrantTokensMin * choices, wanted);
     try {
       return await this.#store.reserve({
         namespace: intent.namespace,
-        holdId: intent.id,
+        holdId,
         leaseMs,
         claims: planned.map(({ claim }) => claim),
         output: { wanted, min: isFlexible ? least : wanted, step: choices },
@@ -208,10 +218,10 @@ export class Replay {
     return refusing;
   }
 
-  async #end({ id, ending, hit }: Outcome): Promise<void> {
+  async #end({ id, ending, backend, hit }: Outcome): Promise<void> {
     const open = this.#open.get(id);
     this.#open.delete(id);
-    if (open) await this.#settle(id, open, ending);
+    if (open) await this.#settleAt(id, open, { ending, backend });
     else if (hit) await this.#hit({ ...hit, ...unmeasured }, ending);
     else if (ending.outcome === "refused") this.tally.refusedThen += 1;
     else this.tally.withoutIntent += 1;
@@ -223,7 +233,32 @@ export class Replay {
     await this.#settle(request.id, open, ending);
   }
 
-  async #settle(id: string, open: Open, ending: Ending): Promise<void> {
+  /** Charges the backend that was called last, where that is another than was held for, or the first that is told. */
+  async #settleAt(id: string, open: Open, { ending, backend }: Pick<Outcome, "ending" | "backend">): Promise<void> {
+    const { intent, planned, modelName } = open;
+    const isOther = backend !== undefined && backend !== intent.backend && ending.outcome !== "hit";
+    await this.#settle(id, open, ending, isOther);
+    if (!planned || !isOther) return;
+    const exchange = exchangeOf(intent, { model: modelName, clock: this.#clock, backend });
+    const late = planClaims(this.#scopes.of(intent).choice(exchange), exchange, open.model, this.#sizes).filter(
+      isByBackend,
+    );
+    if (late.length === 0) return;
+    if (planned.length === 0) this.tally.uncounted -= 1;
+    if (intent.backend === undefined) this.tally.lateBackends += 1;
+    const result = await this.#ask(intent, late, `${id}:b`);
+    if (!result) return;
+    const refusing = this.#count(late, result);
+    if (!result.admitted) {
+      for (const tally of refusing) tally.refused += 1;
+      this.tally.refused += 1;
+      return;
+    }
+    await this.#settle(`${id}:b`, { ...open, planned: late, isShortened: false }, ending);
+  }
+
+  /** `isPassed`: what is of a backend is settled as an error answer, as another one was called after it. */
+  async #settle(id: string, open: Open, ending: Ending, isPassed = false): Promise<void> {
     const { planned, namespace, held, model } = open;
     if (!planned || planned.length === 0) return;
     if (ending.outcome === "refused") {
@@ -236,43 +271,11 @@ export class Replay {
     const isCut = open.isShortened === true && usage !== undefined && usage.outputTokens > held.output;
     if (isCut) this.tally.cutShort += 1;
     const kept = isCut ? { ...ending, usage: { ...usage, outputTokens: held.output } } : ending;
-    const amounts = planned.map((claim) => actualAmount(claim, kept, held, model));
+    const amounts = planned.map((claim) =>
+      actualAmount(claim, isPassed && isByBackend(claim) ? { outcome: "failed", status: 0 } : kept, held, model),
+    );
     if (!(await this.#store.settle({ namespace, holdId: id, amounts }))) return; // longer than any lease
     for (const [index, { quota, limit }] of planned.entries())
       this.tally.of(quota, limit).charged += amounts[index] ?? 0;
   }
 }
-
-const unmeasured = {
-  ...({ kind: "intent", clientKey: undefined, pod: undefined, app: undefined, streamed: false } as const),
-  ...{ input: 0, output: 0, outputExtra: 0, choices: 1, asked: undefined },
-};
-
-/** The request as quotas see it. */
-const exchangeOf = (intent: Intent, model: string, clock: Clock): Shaped => {
-  const { namespace, serviceAccount, user, tenant, clientKey, pod, app, endpoint, rule, streamed } = intent;
-  const { input: inputTokens, output: outputTokens, outputExtra, choices, asked = false } = intent;
-  const seen = {
-    clock,
-    arrival: plainLoopback,
-    identity: {
-      ...{ namespace, serviceAccount },
-      ...(user !== undefined && { user }),
-      ...(tenant !== undefined && { tenant }),
-      ...(clientKey !== undefined && { clientKey }),
-      ...(pod !== undefined && { pod }),
-      ...(app !== undefined && { app }),
-    },
-    match: { endpoint },
-    body: { kind: endpoint.body },
-    rule: { name: rule },
-    ...{ model, streamed },
-    estimate: {
-      ...{ inputTokens, outputTokens, choices },
-      ...(outputExtra > 0 && { outputExtra }),
-      ...{ outputCap: Math.floor(outputTokens / choices), capAsked: asked, capWanted: false },
-    },
-  };
-  // Quotas read no more of a request than this; there are no sockets and no body in a record.
-  return seen as unknown as Shaped;
-};

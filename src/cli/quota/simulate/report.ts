@@ -88,6 +88,8 @@ const remarksOf = ({ tally, passedOver, quotas, openCount }: Simulated): readonl
       ? quotas.flatMap((quota) => idleRemark(quota, tally))
       : ["There is no record of an admitted call."]),
     ...quotas.flatMap((quota) => subjectRemark(quota, told)),
+    ...quotas.flatMap(leasedRemark),
+    ...backendRemark(tally, quotas),
     ...(told.asked || replayed === 0
       ? []
       : ["The records do not tell who named an output maximum (an earlier release): nobody is taken to have."]),
@@ -129,6 +131,22 @@ const subjectRemark = ({ metadata, spec }: AIQuota, told: Tally["told"]): readon
     ...(asked === undefined
       ? []
       : [`${name} asks for ${asked} in \`when\`, which the records do not tell: taken as empty`]),
+  ];
+};
+
+const leasedRemark = ({ metadata: { namespace, name }, spec }: AIQuota): readonly string[] =>
+  spec.precision === "Leased"
+    ? [
+        `AIQuota ${namespace}/${name} is Leased, and replayed as Exact: near its limits slices may refuse some more (docs/leased.md)`,
+      ]
+    : [];
+
+const backendRemark = ({ lateBackends }: Tally, quotas: readonly AIQuota[]): readonly string[] => {
+  if (!quotas.some(({ spec }) => spec.per.includes("Backend"))) return [];
+  const late = `${lateBackends} calls are counted by Backend when they end, as the records tell it then: Concurrency is not replayed for them`;
+  return [
+    ...(lateBackends > 0 ? [late] : []),
+    "What one backend refuses may go to another backend of the rule, which is not replayed.",
   ];
 };
 

@@ -219,6 +219,12 @@ test("what the records do not tell is said", async () => {
   );
 });
 
+test("a Leased quota is replayed as Exact, and the report says so", async () => {
+  const { limit, remarks } = await limitOf(every(1, 10), quotaText(requests(9), "precision: Leased"));
+  expect(limit.refused).toBe(1);
+  expect(remarks).toEqual([expect.stringContaining("team/trial is Leased, and replayed as Exact")]);
+});
+
 test("lines of any length and number are read in little memory", async () => {
   const path = file("");
   const line = `${"y".repeat(1023)}\n`;

@@ -51,6 +51,8 @@ export class Tally {
   uncounted = 0;
   /** What records told, for the remarks. */
   readonly told = { clientKey: false, pod: false, app: false, asked: false };
+  /** Calls whose backend was told only when they had ended. */
+  lateBackends = 0;
   readonly namespaces = new Set<string>();
 
   /** The tally of a limit. */

@@ -41,6 +41,8 @@ export interface OwnCharge {
   readonly index: number;
   readonly slot: number;
   readonly amount: number;
+  /** Of a slice: what is given back is not in the store yet. */
+  readonly isLeased: boolean;
 }
 
 /** What was decided here. `planned`: the claims of LocalShare quotas alone, their `max` this sidecar's share. */
@@ -112,12 +114,15 @@ export class LocalShares {
       if (quota.failurePolicy !== "LocalShare" || state === undefined) continue;
       if (!result.admitted && !state.exceeded) continue; // nobody may have looked at it
       const amount = result.admitted ? amountFor(claim, result.outputGranted) : 0;
-      const share = this.#shareOf(namespace, claim, { used: state.used - amount, nowMs, monotonicMs });
+      // Of a leased counter this sidecar knows what it was when its slice was granted: it is looked at before the share is used.
+      const isLeased = claim.precision === "Leased";
+      const seenMs = isLeased ? Number.NEGATIVE_INFINITY : monotonicMs;
+      const share = this.#shareOf(namespace, claim, { used: state.used - amount, nowMs, monotonicMs: seenMs });
       if (share === undefined) continue;
       share.window = claim.window;
       share.usedMs = monotonicMs;
-      if (result.admitted) charges.push({ share, index, amount, slot: chargeOwn(share, amount, nowMs) });
-      look(share, state.used, nowMs, monotonicMs);
+      if (result.admitted) charges.push({ share, index, amount, slot: chargeOwn(share, amount, nowMs), isLeased });
+      if (!isLeased) look(share, state.used, nowMs, monotonicMs);
     }
     if (this.#ledger.isWaiting) void this.flush(); // the store is back
     return charges;
@@ -125,9 +130,9 @@ export class LocalShares {
 
   /** The request has ended at these amounts, in the order of its claims; absent: at nothing. */
   settled(charges: readonly OwnCharge[], amounts?: readonly number[]): void {
-    for (const { share, index, slot, amount } of charges) {
+    for (const { share, index, slot, amount, isLeased } of charges) {
       const actual = share.window.type === "Concurrency" ? 0 : (amounts?.[index] ?? 0);
-      correctOwn(share, slot, actual - amount, this.#clock.nowMs());
+      correctOwn(share, slot, actual - amount, isLeased ? undefined : this.#clock.nowMs());
     }
   }
 

@@ -77,13 +77,14 @@ export const chargeOwn = (share: Share, amount: number, nowMs: number): number =
 
 /**
  * Corrects an own charge to what it came to. What is given back is there again as long as its window runs: the last look is corrected, too.
- * Of Concurrency it is not: a place that this sidecar gave back is its own to take again, see `allowanceOf`.
+ * Without `nowMs` it is not, as the store has not been told yet. Of Concurrency it is not: a place that this sidecar gave back is its own
+ * to take again, see `allowanceOf`.
  */
-export const correctOwn = (share: Share, slot: number, change: number, nowMs: number): void => {
+export const correctOwn = (share: Share, slot: number, change: number, nowMs: number | undefined): void => {
   const units = share.own.slots.get(slot);
   if (units === undefined || change === 0) return;
   share.own.slots.set(slot, Math.max(0, units + change));
-  if (share.window.type === "Concurrency" || slot < spanOf(share.window, nowMs).first) return;
+  if (nowMs === undefined || share.window.type === "Concurrency" || slot < spanOf(share.window, nowMs).first) return;
   share.seen = { ...share.seen, used: Math.max(0, share.seen.used + change) };
 };
 

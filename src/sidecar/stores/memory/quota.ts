@@ -9,6 +9,7 @@ import type {
   ReserveRequest,
   ReserveResult,
   Settlement,
+  Trim,
 } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { checkAmounts, checkCounter, checkNames, checkReserve } from "../claims.ts";
@@ -107,6 +108,29 @@ class MemoryQuotaStore implements QuotaStore {
     this.#giveBackConcurrency(hold);
     for (const held of hold.amounts) if (!held.isConcurrency) this.#correct(held, -held.amount);
     return true;
+  }
+
+  async trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]> {
+    this.#holds.expire(this.#clock.monotonicMs());
+    const gone: string[] = [];
+    for (const { holdId, amounts } of trims) {
+      checkNames(namespace, holdId);
+      checkAmounts(amounts);
+      const name = `${namespace}/${holdId}`;
+      const hold = this.#holds.get(name);
+      if (hold === undefined) {
+        gone.push(holdId);
+        continue;
+      }
+      assert(amounts.length === hold.amounts.length, "a trim has one amount for each claim");
+      const trimmed = hold.amounts.map((held, index): HeldAmount => {
+        const amount = held.isConcurrency ? held.amount : (amounts[index] ?? held.amount);
+        this.#correct(held, amount - held.amount);
+        return { ...held, amount };
+      });
+      this.#holds.add(name, { ...hold, amounts: trimmed });
+    }
+    return gone;
   }
 
   async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {

@@ -113,9 +113,14 @@ export class Connection {
    * The reply as it came: numbers, Buffers, arrays, null. A lazy command may wait up to 1 ms for others to leave with, and never
    * falls behind one that was sent after it. Throws StoreUnavailable; its `cause` is the error reply, if one came. */
   send(name: string, args: (string | Buffer)[], options: { isLazy?: boolean } = {}): Promise<unknown> {
+    return this.sendCommand(() => new Command(name, args), options);
+  }
+
+  /** The same, for a command that is made where it can be sent. */
+  sendCommand(make: () => Command, options: { isLazy?: boolean } = {}): Promise<unknown> {
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    return this.#exchange(name, args, options.isLazy ?? false);
+    return this.#exchange(make(), options.isLazy ?? false);
   }
 
   /**
@@ -177,7 +182,7 @@ export class Connection {
     return new StoreUnavailable("Redis is not connected", { maybeDone: false });
   }
 
-  #exchange(name: string, args: (string | Buffer)[], isLazy: boolean): Promise<unknown> {
+  #exchange(command: Command, isLazy: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
@@ -185,7 +190,6 @@ export class Connection {
         this.#timedOut();
         reject(new StoreUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`, { maybeDone: true }));
       });
-      const command = new Command(name, args);
       command.promise.then(
         (reply) => {
           this.#lastReplyMs = this.#clock.monotonicMs();
@@ -267,7 +271,7 @@ export class Connection {
     this.#probeLater();
     if (this.#client.isReady()) {
       try {
-        await this.#exchange("ping", [], false);
+        await this.#exchange(new Command("ping", []), false);
         this.#breaker.probed();
         return;
       } catch {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../../base/clock.ts";
-import type { Leg } from "./scripts.ts";
+import type { Leg } from "../../ports/leg-store.ts";
 
 /** Reserves whose outcome is unknown, kept at once; the oldest is forgotten first, and ends with its lease. */
 export const orphansMaxDefault = 10_000;

@@ -2,18 +2,21 @@ import { assert } from "../../../base/assert.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { WindowSpec } from "../../../base/window.ts";
-import type { ClaimState, QuotaStore, ReserveRequest, ReserveResult, Settlement } from "../../ports/quota-store.ts";
+import type { Leg, LegStore } from "../../ports/leg-store.ts";
+import type { QuotaStore, ReserveRequest, ReserveResult, Settlement, Trim } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
-import { checkAmounts, checkCounter, checkNames, checkReserve, leaseMsMax } from "../claims.ts";
+import { checkAmounts, checkCounter, checkNames, checkReserve, checkReserveBut, leaseMsMax } from "../claims.ts";
+import { ClaimWords } from "./claim-words.ts";
 import type { Connection } from "./connection.ts";
 import { Orphans } from "./orphans.ts";
+import { numberOf, numbersOf, reserveResultOf } from "./replies.ts";
 import { ScriptRunner } from "./script-runner.ts";
-import { type Leg, liveHoldsCall, peekCall, releaseCall, renewCall, reserveCall, settleCall } from "./scripts.ts";
+import { liveHoldsCall, peekCall, releaseCall, renewCall, reserveCall, settleCall, trimCall } from "./scripts.ts";
 import { isOverNamespaces, TwoLegs } from "./two-legs.ts";
 
 /** How long a reserve whose hold was given up is turned away when it arrives only then, ms. */
 const lateReserveMs = 60_000;
-/** Holds renewed in one script call, so that it never holds Redis up for long. */
+/** Holds renewed, or trimmed, in one script call, so that it never holds Redis up for long. */
 const renewBatch = 500;
 
 /** Where counters are kept. */
@@ -25,8 +28,11 @@ export interface RedisQuotaSettings {
 
 /** Counters in Redis, decided in its scripts (lua/), by its clock. */
 export class RedisQuotaStore implements QuotaStore {
+  /** Each leg of a hold alone. */
+  readonly legs: LegStore;
   readonly #connection: Connection;
   readonly #scripts: ScriptRunner;
+  readonly #claimWords = new ClaimWords();
   readonly #orphans: Orphans;
   /** Of a Cluster only: one server decides both scopes in one call. */
   readonly #twoLegs: TwoLegs;
@@ -44,9 +50,13 @@ export class RedisQuotaStore implements QuotaStore {
       clock,
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
     });
-    this.#twoLegs = new TwoLegs({
+    this.legs = {
+      isTwoLegged: (claims) => this.#connection.isCluster && claims.some(isOverNamespaces),
       reserve: (request, leg) => this.#reserve(request, leg),
       settle: (settlement, leg) => this.#settle(settlement, leg),
+    };
+    this.#twoLegs = new TwoLegs({
+      ...this.legs,
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: 0, leg }),
       giveUp: ({ namespace, holdId, leaseMs }, leg) => {
         this.#orphans.add(namespace, holdId, leaseMs, leg);
@@ -65,26 +75,41 @@ export class RedisQuotaStore implements QuotaStore {
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveResult> {
-    checkReserve(request);
-    if (this.#evictionPolicy !== undefined) {
-      const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
-      throw new StoreUnavailable(message, { maybeDone: false });
+    if (!this.legs.isTwoLegged(request.claims)) {
+      checkReserveBut(request); // the counters are checked when their words are made
+      return this.#reserve(request);
     }
-    const isTwoLegged = this.#connection.isCluster && request.claims.some(isOverNamespaces);
-    return isTwoLegged ? this.#twoLegs.reserve(request) : this.#reserve(request);
+    checkReserve(request);
+    return this.#twoLegs.reserve(request);
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
     const { namespace, holdId, amounts } = settlement;
     checkNames(namespace, holdId);
     checkAmounts(amounts);
-    const isSaid = this.#connection.isCluster && settlement.claims?.some(isOverNamespaces);
+    const isSaid = settlement.claims && this.legs.isTwoLegged(settlement.claims);
     return isSaid || this.#twoLegs.has(namespace, holdId) ? this.#twoLegs.settle(settlement) : this.#settle(settlement);
   }
 
   async release(namespace: string, holdId: string): Promise<boolean> {
     if (this.#twoLegs.has(namespace, holdId)) return this.#twoLegs.release(namespace, holdId);
     return this.#release(namespace, holdId, { lateMs: 0 });
+  }
+
+  async trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]> {
+    const legs: Record<Leg, Trim[]> = { Namespace: [], Cluster: [] };
+    for (const { holdId, amounts } of trims) {
+      checkNames(namespace, holdId);
+      checkAmounts(amounts);
+      const scopes = this.#twoLegs.scopesOf(namespace, holdId);
+      legs.Namespace.push({ holdId, amounts: scopes ? amounts.filter((_, index) => !scopes[index]) : amounts });
+      if (scopes) legs.Cluster.push({ holdId, amounts: amounts.filter((_, index) => scopes[index]) });
+    }
+    const gone = await Promise.all([
+      this.#trim(namespace, legs.Namespace),
+      this.#trim(namespace, legs.Cluster, "Cluster"),
+    ]);
+    return [...new Set(gone.flat())];
   }
 
   async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {
@@ -119,10 +144,17 @@ export class RedisQuotaStore implements QuotaStore {
   }
 
   async #reserve(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
+    if (this.#evictionPolicy !== undefined) {
+      const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
+      throw new StoreUnavailable(message, { maybeDone: false });
+    }
     const { namespace, holdId, leaseMs, claims } = request;
     this.#orphans.forget(namespace, holdId, leg);
     try {
-      const result = reserveResultOf(await this.#scripts.run(reserveCall(request, leg)), claims.length);
+      const result = reserveResultOf(
+        await this.#scripts.run(reserveCall(request, leg, this.#claimWords)),
+        claims.length,
+      );
       this.#connection.setFull(false);
       return result;
     } catch (fault) {
@@ -135,6 +167,19 @@ export class RedisQuotaStore implements QuotaStore {
     const reply = numberOf(await this.#scripts.run(settleCall(settlement, leg), { isLazy: true }));
     assert(reply >= 0, "a settlement has one amount for each claim");
     return reply === 1;
+  }
+
+  async #trim(namespace: string, trims: readonly Trim[], leg?: Leg): Promise<readonly string[]> {
+    const gone: string[] = [];
+    for (let from = 0; from < trims.length; from += renewBatch) {
+      const batch = trims.slice(from, from + renewBatch);
+      for (const position of numbersOf(await this.#scripts.run(trimCall(namespace, batch, leg)))) {
+        assert(position > 0, "a trim has one amount for each claim");
+        const holdId = batch[position - 1]?.holdId;
+        if (holdId !== undefined) gone.push(holdId);
+      }
+    }
+    return gone;
   }
 
   async #renew(namespace: string, holdIds: readonly string[], leaseMs: number, leg?: Leg): Promise<readonly string[]> {
@@ -180,45 +225,3 @@ export class RedisQuotaStore implements QuotaStore {
     }
   }
 }
-
-const reserveResultOf = (reply: unknown, claimCount: number): ReserveResult => {
-  const words = Buffer.isBuffer(reply) ? reply.toString("latin1").split(" ") : [];
-  const word = (index: number): number => {
-    const number = Number(words[index]);
-    if (!Number.isSafeInteger(number)) throw unexpected();
-    return number;
-  };
-  const admitted = word(0);
-  if (admitted === -1)
-    throw new StoreUnavailable("the hold was given up before its reserve arrived", { maybeDone: false });
-  if (words.length !== 2 + claimCount * 4) throw unexpected();
-  const claims: ClaimState[] = [];
-  for (let at = 2; at < words.length; at += 4) {
-    const retryMs = word(at + 3);
-    claims.push({
-      used: word(at),
-      resetMs: word(at + 1),
-      exceeded: word(at + 2) === 1,
-      retryAfterMs: retryMs < 0 ? Number.POSITIVE_INFINITY : retryMs,
-    });
-  }
-  return { admitted: admitted === 1, outputGranted: word(1), claims };
-};
-
-const numbersOf = (reply: unknown): readonly number[] => {
-  if (!Array.isArray(reply)) throw unexpected();
-  return reply.map(numberOf);
-};
-
-/** Units come as strings: ioredis 6 reads an integer above 2^53 - 48 off by one. */
-const numberOf = (reply: unknown): number => {
-  if (typeof reply === "number") return reply;
-  if (!Buffer.isBuffer(reply) || reply.length === 0 || reply.length > 16) throw unexpected();
-  const number = Number(reply.toString("latin1"));
-  if (!Number.isSafeInteger(number)) throw unexpected();
-  return number;
-};
-
-/** Not Redis, or a proxy that talks nonsense. */
-const unexpected = (): StoreUnavailable =>
-  new StoreUnavailable("Redis answered with something unexpected", { maybeDone: true });

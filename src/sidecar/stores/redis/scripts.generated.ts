@@ -101,21 +101,24 @@ return gone
 -- KEYS[1] hold record   KEYS[2] index of live holds   KEYS[3..] counters, one a claim, all different
 -- ARGV[1] lease (ms)   ARGV[2] wanted output (tokens)   ARGV[3] least output (tokens)   ARGV[4] step of output (tokens)
 -- ARGV[5..] claims, six each: kind (sliding | fixed | calendar | concurrency), window (slot length, ms; calendar: starts of
---   windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), amount (units), units for each token
---   of output (may be a fraction), enforced (1 | 0)
+--   windows, ms since the epoch, ascending, joined by ","; concurrency: 0), max (units), enforced (1 | 0), amount (units),
+--   units for each token of output (may be a fraction)
 -- RETURNS words in one string (clients read a string faster than a list, and an integer near 2^53 off by one):
 --   1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs (-1: it never fits) held
 --   · 0, 0, the same four: refused, nothing held · -1: the hold was given up before it came
 
-local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, 3660000, 9007199254740991
-local call = redis.call
+local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, "3660000", 9007199254740991
+local call, format, match = redis.call, string.format, string.match
+local ceil, floor, max, min = math.ceil, math.floor, math.max, math.min
 local time = call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = time[1] * 1000 + floor(time[2] / 1000)
+-- Commands are given numbers as texts: Redis takes half a microsecond to make one of a number.
+local nowText, leaseEnds = format("%d", now), format("%d", now + ARGV[1])
 
 -- Asked again under the same id: the first answer stands in the record, before the charges.
 local record = call("GET", KEYS[1])
 if record == "released" then return "-1" end
-if record then return "1 " .. string.match(record, "^[^|]*") end
+if record then return "1 " .. match(record, "^[^|]*") end
 
 -- What the slots from number first on hold together, the oldest of them that holds anything, and the names of those before.
 local function read(key, first)
@@ -132,7 +135,7 @@ local function read(key, first)
       if units > 0 and (not oldest or slot < oldest) then oldest = slot end
     end
   end
-  return math.min(used, unitsMax), oldest, past
+  return min(used, unitsMax), oldest, past
 end
 
 -- The slot with which, oldest first, so many surplus units have gone.
@@ -151,9 +154,13 @@ local function slotThatFrees(key, first, surplus)
   return last
 end
 
--- Start and end of the calendar window around now; before the first and after the last start the nearest known one stands.
+-- Start (a text) and end of the calendar window around now; before the first and after the last start the nearest known one.
 local function calendarWindow(starts)
-  local from, to, length = nil, nil, 0
+  -- The second one, where the sidecar's clock is about right.
+  local from, to = match(starts, "^%d+,(%d+),(%d+)")
+  if from and from + 0 <= now and to + 0 > now then return from, to + 0 end
+  local length = 0
+  from, to = nil, nil
   for word in string.gmatch(starts, "%d+") do
     local start = tonumber(word)
     if from then length = start - from end
@@ -163,15 +170,15 @@ local function calendarWindow(starts)
     end
     from = start
   end
-  return from, to or math.max(from + length, now + 1)
+  return format("%d", from), to or max(from + length, now + 1)
 end
 
 -- In use now; holds whose lease has ended are given back first. The member "used" has minus the units in use as its score.
 local function inUse(key)
-  local units, dead = 0 - (call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", now)
+  local units, dead = 0 - (call("ZSCORE", key, "used") or 0), call("ZRANGEBYSCORE", key, "(0", nowText)
   if #dead > 0 then
-    for _, member in ipairs(dead) do units = units - string.match(member, "^%d+") end
-    call("ZREMRANGEBYSCORE", key, "(0", now)
+    for _, member in ipairs(dead) do units = units - match(member, "^%d+") end
+    call("ZREMRANGEBYSCORE", key, "(0", nowText)
     call("ZADD", key, -units, "used")
   end
   return units
@@ -181,20 +188,21 @@ end
 local function look(key, at)
   local kind = ARGV[at]
   -- All fields at once: a table that grows is made anew each time.
-  local claim = {kind = kind, key = key, max = ARGV[at + 2] + 0, certain = ARGV[at + 3] + 0, perOutput = ARGV[at + 4] + 0,
-    enforced = ARGV[at + 5] == "1", used = 0, oldest = false, past = false, slot = 0, slotMs = 0, first = 0, ends = 0,
-    resetMs = 0, amount = 0, exceeded = 0, retryMs = 0}
+  local claim = {kind = kind, key = key, max = ARGV[at + 2] + 0, enforced = ARGV[at + 3] == "1",
+    certain = ARGV[at + 4] + 0, perOutput = ARGV[at + 5] + 0, used = 0, oldest = false, past = false, slotText = "0",
+    slotMs = 0, first = 0, ends = 0, resetMs = 0, amount = 0, exceeded = 0, retryMs = 0}
   if kind == "concurrency" then
     claim.used = inUse(key)
   elseif kind == "calendar" then
-    claim.slot, claim.ends = calendarWindow(ARGV[at + 1])
-    claim.used, claim.oldest, claim.past = read(key, claim.slot)
+    claim.slotText, claim.ends = calendarWindow(ARGV[at + 1])
+    claim.used, claim.oldest, claim.past = read(key, claim.slotText + 0)
     claim.resetMs = claim.ends - now
   else
     local live = kind == "sliding" and slidingSlots + 1 or 1
     claim.slotMs = ARGV[at + 1] + 0
-    claim.slot = math.floor(now / claim.slotMs)
-    claim.ends, claim.first = (claim.slot + live) * claim.slotMs, claim.slot - live + 1
+    local slot = floor(now / claim.slotMs)
+    claim.slotText = format("%d", slot)
+    claim.ends, claim.first = (slot + live) * claim.slotMs, slot - live + 1
     claim.used, claim.oldest, claim.past = read(key, claim.first)
     if kind == "fixed" then
       claim.resetMs = claim.ends - now
@@ -207,18 +215,18 @@ end
 
 -- What a claim holds for so much output.
 local function amountFor(claim, output)
-  return math.min(math.ceil(claim.certain + claim.perOutput * output), unitsMax)
+  return min(ceil(claim.certain + claim.perOutput * output), unitsMax)
 end
 
 -- As much of the wanted output, in whole steps, as the enforced claims have room for: at least the least one, even where that
 -- is too much. Then the claims say so.
 local function grant(claims, wanted, least, step)
-  least = math.ceil(least / step) * step
-  local granted = math.max(math.floor(wanted / step) * step, least)
+  least = ceil(least / step) * step
+  local granted = max(floor(wanted / step) * step, least)
   for _, claim in ipairs(claims) do
     local room = claim.max - claim.used
     if claim.enforced and granted > least and amountFor(claim, granted) > room then
-      granted = math.max(math.floor((room - claim.certain) / claim.perOutput / step) * step, least)
+      granted = max(floor((room - claim.certain) / claim.perOutput / step) * step, least)
       -- A price is a fraction: the division can be off by one.
       while granted > least and amountFor(claim, granted) > room do granted = granted - step end
     end
@@ -238,21 +246,23 @@ local function judge(claim)
   end
 end
 
--- Charges a claim; what it adds is cut where the counter would pass 2^53 - 1 (unenforced claims only).
+-- Charges a claim; what it adds is cut where the counter would pass 2^53 - 1 (unenforced claims only). Answers how much: a text.
 local function charge(claim)
-  local amount = math.min(claim.amount, unitsMax - claim.used)
-  claim.amount, claim.used = amount, claim.used + amount
+  local amount = min(claim.amount, unitsMax - claim.used)
+  local amountText = format("%d", amount)
+  claim.used = claim.used + amount
   if claim.kind == "concurrency" then
-    call("ZADD", claim.key, -claim.used, "used", now + ARGV[1], string.format("%d@%s", amount, KEYS[1]))
+    call("ZADD", claim.key, format("%d", -claim.used), "used", leaseEnds, amountText .. "@" .. KEYS[1])
     call("PEXPIRE", claim.key, concurrencyTtlMs)
-    return
+    return amountText
   end
   if claim.kind == "sliding" and not claim.oldest and amount > 0 then claim.resetMs = claim.ends - now end
   if claim.past then call("HDEL", claim.key, unpack(claim.past)) end
   -- The first units of a slot set the end of the key: it outlives that slot, and later slots only move it on.
-  if call("HINCRBY", claim.key, claim.slot, amount) == amount then
-    call("PEXPIREAT", claim.key, claim.ends + marginMs)
+  if call("HINCRBY", claim.key, claim.slotText, amountText) == amount then
+    call("PEXPIREAT", claim.key, format("%d", claim.ends + marginMs))
   end
+  return amountText
 end
 
 local claims, admitted = {}, 1
@@ -265,20 +275,19 @@ for _, claim in ipairs(claims) do
 end
 
 -- The record: the answer, then the charges, four words each.
-local answers, charges = {string.format("%d", admitted * granted)}, {}
+local answers, charges = {format("%d", admitted * granted)}, {}
 for i, claim in ipairs(claims) do
   if admitted == 1 then
-    charge(claim)
-    charges[i] = string.format("%s %s %d %d", claim.kind, claim.key, claim.slot, claim.amount)
+    charges[i] = claim.kind .. " " .. claim.key .. " " .. claim.slotText .. " " .. charge(claim)
   end
-  answers[i + 1] = string.format("%d %d %d %d", claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
+  answers[i + 1] = format("%d %d %d %d", claim.used, claim.resetMs, claim.exceeded, claim.retryMs)
 end
 local answer = table.concat(answers, " ")
 if admitted == 0 then return "0 " .. answer end
 
 call("SET", KEYS[1], answer .. "|" .. table.concat(charges, " "), "PX", ARGV[1])
-call("ZREMRANGEBYSCORE", KEYS[2], "-inf", now)
-call("ZADD", KEYS[2], now + ARGV[1], KEYS[1])
+call("ZREMRANGEBYSCORE", KEYS[2], "-inf", nowText)
+call("ZADD", KEYS[2], leaseEnds, KEYS[1])
 return "1 " .. answer
 `,
   settle: String.raw`#!lua flags=allow-oom
@@ -309,10 +318,51 @@ for i, actual in ipairs(ARGV) do
     local units = redis.call("HGET", key, slot)
     if units then
       local corrected = units + (actual - held)
-      redis.call("HSET", key, slot, math.max(0, math.min(corrected, unitsMax)))
+      redis.call("HSET", key, slot, string.format("%d", math.max(0, math.min(corrected, unitsMax))))
     end
   end
 end
 return 1
+`,
+  trim: String.raw`#!lua flags=allow-oom
+-- Corrects what live holds hold, in the slots they were booked in; they live on. Concurrency stays as it is.
+-- Counters stand in the records; on a Cluster they share the hash tag of the keys.
+-- KEYS[1..] hold records
+-- ARGV[1..] amounts of a hold, in the order of its claims, joined by ","
+-- RETURNS the positions, from 1, of the holds that are gone; 0 in it: one had another number of amounts, and stays as it was
+
+local unitsMax = 9007199254740991
+local gone = {}
+for i, name in ipairs(KEYS) do
+  local record = redis.call("GET", name)
+  if not record or record == "released" then
+    gone[#gone + 1] = i
+  else
+    local answer, charges = string.match(record, "^([^|]*)|(.*)$")
+    local words, amounts, parts = {}, {}, {}
+    for word in string.gmatch(charges, "%S+") do words[#words + 1] = word end
+    for amount in string.gmatch(ARGV[i], "%d+") do amounts[#amounts + 1] = amount end
+    if #words ~= #amounts * 4 then
+      gone[#gone + 1] = 0
+    else
+      for c, amount in ipairs(amounts) do
+        local at = c * 4 - 3
+        local kind, key, slot, held = words[at], words[at + 1], words[at + 2], words[at + 3]
+        if kind == "concurrency" then
+          amount = held
+        elseif amount ~= held then
+          -- A slot that is past is not made anew: nobody counts it any more.
+          local units = redis.call("HGET", key, slot)
+          if units then
+            redis.call("HSET", key, slot, string.format("%d", math.max(0, math.min(units + (amount - held), unitsMax))))
+          end
+        end
+        parts[c] = table.concat({kind, key, slot, amount}, " ")
+      end
+      redis.call("SET", name, answer .. "|" .. table.concat(parts, " "), "KEEPTTL")
+    end
+  end
+end
+return gone
 `,
 } as const;

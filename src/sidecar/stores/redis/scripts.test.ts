@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { Claim } from "../../ports/quota-store.ts";
+import { ClaimWords } from "./claim-words.ts";
 import { luaSources } from "./scripts.generated.ts";
 import * as calls from "./scripts.ts";
 import { type ScriptCall, type ScriptName, signatures } from "./scripts.ts";
+import type { Words } from "./words.ts";
 
 const folder = new URL("./lua/", import.meta.url);
 const files = readdirSync(folder).filter((file) => file.endsWith(".lua"));
@@ -72,24 +75,57 @@ const samples: readonly ScriptCall[] = [
   calls.reserveCall({ namespace: "n", holdId: "h", leaseMs: 1, claims: [claim, { ...claim, counter: "other" }] }),
   calls.settleCall({ namespace: "n", holdId: "h", amounts: [1, 2] }),
   calls.releaseCall({ namespace: "n", holdId: "h", lateMs: 0 }),
+  calls.trimCall("n", [
+    { holdId: "a", amounts: [1, 2] },
+    { holdId: "b", amounts: [3] },
+  ]),
   calls.renewCall("n", ["a", "b"], 1),
   calls.peekCall("n", "c", { type: "Fixed", durationMs: 1 }),
   calls.liveHoldsCall("n"),
 ];
 
+/** The words that Redis will see. */
+const textsOf = ({ count, text }: Words): string[] => {
+  const texts: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const [head = "", length] = /^\$(\d+)\r\n/.exec(text.slice(at)) ?? [];
+    expect(head).not.toBe("");
+    const from = at + head.length;
+    at = from + Number(length) + 2;
+    texts.push(text.slice(from, at - 2));
+    expect(text.slice(at - 2, at)).toBe("\r\n");
+  }
+  expect(texts).toHaveLength(count);
+  return texts;
+};
+
 test.each(samples)("the call of $script passes as many keys and arguments as declared, all in one slot", (call) => {
   for (const [words, list] of [
-    [call.keys, signatures[call.script].keys],
-    [call.args, signatures[call.script].args],
+    [textsOf(call.keys), signatures[call.script].keys],
+    [textsOf(call.args), signatures[call.script].args],
   ] as const) {
     const parts = list.split(", ");
     if (list.endsWith("..")) expect(words.length).toBeGreaterThanOrEqual(parts.length);
     else expect(words).toHaveLength(parts.length);
   }
-  for (const key of call.keys) expect(key).toMatch(/^sg:\{n\}:/);
+  for (const key of textsOf(call.keys)) expect(key).toMatch(/^sg:\{n\}:/);
 });
 
-test("a claim is passed as six words", () => {
-  const words = ["sliding", "3750", "5", "1", "0", "1"];
-  expect(samples[0]?.args).toEqual(["1", "0", "0", "1", ...words, ...words]);
+test("a claim is passed as six words, whether its counter was seen before or not", () => {
+  const claims = new ClaimWords();
+  const argsOf = (...asked: readonly Partial<Claim>[]) =>
+    textsOf(
+      calls.reserveCall(
+        { namespace: "n", holdId: "h", leaseMs: 1, claims: asked.map((each) => ({ ...claim, ...each })) },
+        "Namespace",
+        claims,
+      ).args,
+    ).slice(4);
+  const words = ["sliding", "3750", "5", "1", "1", "0"];
+  expect(argsOf({}, { counter: "other" })).toEqual([...words, ...words]);
+  expect(argsOf({})).toEqual(words);
+  expect(argsOf({ amount: 7, perOutput: 0.6 })).toEqual(["sliding", "3750", "5", "1", "7", "0.6"]);
+  expect(argsOf({ max: 6, enforced: false })).toEqual(["sliding", "3750", "6", "0", "1", "0"]);
+  expect(argsOf({ window: { type: "Fixed", durationMs: 9 } })).toEqual(["fixed", "9", "5", "1", "1", "0"]);
+  expect(() => argsOf({ counter: "a b" })).toThrow("a counter has");
 });

@@ -1,22 +1,17 @@
-import { slotMsOf, type WindowSpec } from "../../../base/window.ts";
-import {
-  clusterHoldKey,
-  clusterHoldsKey,
-  clusterNamespace,
-  counterKey,
-  holdKey,
-  holdsKey,
-} from "../../../redis/keys.ts";
-import type { Claim, ReserveRequest, Settlement } from "../../ports/quota-store.ts";
+import type { WindowSpec } from "../../../base/window.ts";
+import { clusterHoldKey, clusterHoldsKey, counterKey, holdKey, holdsKey } from "../../../redis/keys.ts";
+import type { Leg } from "../../ports/leg-store.ts";
+import type { ReserveRequest, Settlement, Trim } from "../../ports/quota-store.ts";
+import { ClaimWords, kindOf, windowText } from "./claim-words.ts";
+import type { ScriptWords } from "./script-command.ts";
 import type { luaSources } from "./scripts.generated.ts";
+import { numberWord, type Words, wordOf, wordsOf } from "./words.ts";
 
 export type ScriptName = keyof typeof luaSources;
 
 /** One script call, ready for EVALSHA. */
-export interface ScriptCall {
+export interface ScriptCall extends ScriptWords {
   readonly script: ScriptName;
-  readonly keys: readonly string[];
-  readonly args: readonly string[];
 }
 
 /**
@@ -30,55 +25,51 @@ export const signatures: Readonly<Record<ScriptName, { readonly keys: string; re
   },
   settle: { keys: "hold record, index of live holds", args: "actual amounts.." },
   release: { keys: "hold record, index of live holds", args: "how long a reserve that comes late is turned away" },
+  trim: { keys: "hold records..", args: "amounts of a hold.." },
   renew: { keys: "index of live holds, hold records..", args: "lease" },
   peek: { keys: "a counter or the index of live holds", args: "kind, window" },
 };
-
-/** Six words of a claim for reserve.lua. */
-const claimWords = (claim: Claim): readonly string[] => [
-  kindOf(claim.window),
-  windowWord(claim.window),
-  String(claim.max),
-  String(claim.amount),
-  String(claim.perOutput ?? 0),
-  claim.enforced ? "1" : "0",
-];
-
-const kinds = { Sliding: "sliding", Fixed: "fixed", Calendar: "calendar", Concurrency: "concurrency" } as const;
-const kindOf = (window: WindowSpec): string => kinds[window.type];
-
-const windowWord = (window: WindowSpec): string =>
-  window.type === "Calendar" ? window.boundariesMs.join(",") : String(slotMsOf(window));
-
-/** Where the record of a hold lies: with its namespace; or, on a Cluster, what it holds over namespaces beside their counters. */
-export type Leg = "Namespace" | "Cluster";
 
 const recordKey = (namespace: string, holdId: string, leg: Leg): string =>
   leg === "Cluster" ? clusterHoldKey(namespace, holdId) : holdKey(namespace, holdId);
 const indexKey = (namespace: string, leg: Leg): string =>
   leg === "Cluster" ? clusterHoldsKey(namespace) : holdsKey(namespace);
 
-/** Holds an amount on every counter, or on none. On a Cluster all claims must be the leg's. */
+/** The two keys that each hold has. */
+const holdKeys = (namespace: string, holdId: string, leg: Leg): { readonly firstKey: string; readonly keys: Words } => {
+  const firstKey = recordKey(namespace, holdId, leg);
+  return { firstKey, keys: { count: 2, text: wordOf(firstKey) + wordOf(indexKey(namespace, leg)) } };
+};
+
+/** Holds an amount on every counter, or on none. On a Cluster all claims must be the leg's. Throws AssertionFault as ClaimWords. */
 export const reserveCall = (
   { namespace, holdId, leaseMs, claims, output }: ReserveRequest,
   leg: Leg = "Namespace",
+  claimWords = new ClaimWords(),
 ): ScriptCall => {
   const { wanted = 0, min = 0, step = 1 } = output ?? {};
-  const keys = [recordKey(namespace, holdId, leg), indexKey(namespace, leg)];
-  const args = [String(leaseMs), String(wanted), String(min), String(step)];
+  const { firstKey, keys: own } = holdKeys(namespace, holdId, leg);
+  let keys = own.text;
+  let args = numberWord(leaseMs) + numberWord(wanted) + numberWord(min) + numberWord(step);
   for (const claim of claims) {
-    keys.push(counterKey(claim.scope ? clusterNamespace : namespace, claim.counter, claim.window));
-    args.push(...claimWords(claim));
+    const head = claimWords.headOf(namespace, claim);
+    keys += head.key;
+    args += head.words + numberWord(claim.amount) + numberWord(claim.perOutput ?? 0);
   }
-  return { script: "reserve", keys, args };
+  return {
+    script: "reserve",
+    firstKey,
+    keys: { count: own.count + claims.length, text: keys },
+    args: { count: 4 + 6 * claims.length, text: args },
+  };
 };
 
 /** Corrects the amounts of a hold to the actual ones and ends it. */
-export const settleCall = ({ namespace, holdId, amounts }: Settlement, leg: Leg = "Namespace"): ScriptCall => ({
-  script: "settle",
-  keys: [recordKey(namespace, holdId, leg), indexKey(namespace, leg)],
-  args: amounts.map(String),
-});
+export const settleCall = ({ namespace, holdId, amounts }: Settlement, leg: Leg = "Namespace"): ScriptCall => {
+  let text = "";
+  for (const amount of amounts) text += numberWord(amount);
+  return { script: "settle", ...holdKeys(namespace, holdId, leg), args: { count: amounts.length, text } };
+};
 
 /** Gives a hold back. `lateMs`: how long its reserve is turned away if it comes only now; 0: not at all. */
 export const releaseCall = (hold: {
@@ -88,12 +79,20 @@ export const releaseCall = (hold: {
   readonly leg?: Leg | undefined;
 }): ScriptCall => ({
   script: "release",
-  keys: [
-    recordKey(hold.namespace, hold.holdId, hold.leg ?? "Namespace"),
-    indexKey(hold.namespace, hold.leg ?? "Namespace"),
-  ],
-  args: [String(hold.lateMs)],
+  ...holdKeys(hold.namespace, hold.holdId, hold.leg ?? "Namespace"),
+  args: wordsOf([String(hold.lateMs)]),
 });
+
+/** Corrects what holds hold; answers the positions, from 1, of those that are gone. At least one. */
+export const trimCall = (namespace: string, trims: readonly Trim[], leg: Leg = "Namespace"): ScriptCall => {
+  const records = trims.map(({ holdId }) => recordKey(namespace, holdId, leg));
+  return {
+    script: "trim",
+    firstKey: records[0] ?? "",
+    keys: wordsOf(records),
+    args: wordsOf(trims.map(({ amounts }) => amounts.join(","))),
+  };
+};
 
 /** Prolongs leases; answers the positions, from 1, of the holds that are gone. */
 export const renewCall = (
@@ -101,22 +100,20 @@ export const renewCall = (
   holdIds: readonly string[],
   leaseMs: number,
   leg: Leg = "Namespace",
-): ScriptCall => ({
-  script: "renew",
-  keys: [indexKey(namespace, leg), ...holdIds.map((holdId) => recordKey(namespace, holdId, leg))],
-  args: [String(leaseMs)],
-});
+): ScriptCall => {
+  const firstKey = indexKey(namespace, leg);
+  const records = holdIds.map((holdId) => recordKey(namespace, holdId, leg));
+  return { script: "renew", firstKey, keys: wordsOf([firstKey, ...records]), args: wordsOf([String(leaseMs)]) };
+};
 
 /** Reads a counter. */
-export const peekCall = (namespace: string, counter: string, window: WindowSpec): ScriptCall => ({
-  script: "peek",
-  keys: [counterKey(namespace, counter, window)],
-  args: [kindOf(window), windowWord(window)],
-});
+export const peekCall = (namespace: string, counter: string, window: WindowSpec): ScriptCall => {
+  const firstKey = counterKey(namespace, counter, window);
+  return { script: "peek", firstKey, keys: wordsOf([firstKey]), args: wordsOf([kindOf(window), windowText(window)]) };
+};
 
 /** Counts the live holds. */
-export const liveHoldsCall = (namespace: string): ScriptCall => ({
-  script: "peek",
-  keys: [holdsKey(namespace)],
-  args: ["holds", "0"],
-});
+export const liveHoldsCall = (namespace: string): ScriptCall => {
+  const firstKey = holdsKey(namespace);
+  return { script: "peek", firstKey, keys: wordsOf([firstKey]), args: wordsOf(["holds", "0"]) };
+};

@@ -4,17 +4,14 @@
  * first is given back by its id, as often as it takes.
  */
 import { assert } from "../../../base/assert.ts";
+import type { Leg, LegStore } from "../../ports/leg-store.ts";
 import type { Claim, ClaimState, ReserveRequest, ReserveResult, Settlement } from "../../ports/quota-store.ts";
-import type { Leg } from "./scripts.ts";
 
 /** Holds with two legs that are remembered at once; the oldest is forgotten first, and ends with its lease. */
 export const twoLegsMax = 100_000;
 
-/** One leg of a hold, in the store's words. */
-export interface LegStore {
-  /** Throws StoreUnavailable; what may have run is then an orphan already. */
-  reserve(request: ReserveRequest, leg: Leg): Promise<ReserveResult>;
-  settle(settlement: Settlement, leg: Leg): Promise<boolean>;
+/** Each leg alone. A reserve that failed and may have run is an orphan already. */
+export interface LegEnds extends LegStore {
   release(namespace: string, holdId: string, leg: Leg): Promise<boolean>;
   /** Gives back later, and at once if it can; never throws. */
   giveUp(request: ReserveRequest, leg: Leg): void;
@@ -28,11 +25,11 @@ const unseen: ClaimState = { used: 0, resetMs: 0, exceeded: false, retryAfterMs:
 
 /** Reserves, settles and releases both legs, and remembers which holds have two. */
 export class TwoLegs {
-  readonly #store: LegStore;
+  readonly #store: LegEnds;
   /** Hold -> the scope of each of its claims, in their order: true is over namespaces. */
   readonly #holds = new Map<string, readonly boolean[]>();
 
-  constructor(store: LegStore) {
+  constructor(store: LegEnds) {
     this.#store = store;
   }
 
@@ -43,6 +40,11 @@ export class TwoLegs {
 
   has(namespace: string, holdId: string): boolean {
     return this.#holds.size > 0 && this.#holds.has(nameOf(namespace, holdId));
+  }
+
+  /** Whether each claim of a hold is over namespaces, in their order; undefined: it has one leg, or is not remembered. */
+  scopesOf(namespace: string, holdId: string): readonly boolean[] | undefined {
+    return this.#holds.size === 0 ? undefined : this.#holds.get(nameOf(namespace, holdId));
   }
 
   /** Admitted by both or by none. Throws StoreUnavailable. */

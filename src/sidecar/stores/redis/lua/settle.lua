@@ -26,7 +26,7 @@ for i, actual in ipairs(ARGV) do
     local units = redis.call("HGET", key, slot)
     if units then
       local corrected = units + (actual - held)
-      redis.call("HSET", key, slot, math.max(0, math.min(corrected, unitsMax)))
+      redis.call("HSET", key, slot, string.format("%d", math.max(0, math.min(corrected, unitsMax))))
     end
   end
 end

@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { FakeCluster } from "../../../test/fixtures/fake-cluster.ts";
+import { resources } from "../../kube/port.ts";
+import { readResources } from "../../resources/read.ts";
+import { ChargeLedger } from "./recover/ledger.ts";
+import type { Row } from "./recover/recovery.ts";
+import { Targets } from "./recover/targets.ts";
+import { recoverOptions, tellEvents } from "./recover.ts";
+import { nothingPassedOver } from "./simulate/merged.ts";
+
+const env = { SIDEGATE_REDIS_URL: "redis://sg-team:secret@127.0.0.1:6379" };
+const from = ["--from", "audit.jsonl"];
+
+test("options: all AIQuotas of a namespace, or one", () => {
+  const options = recoverOptions([...from, "--from", "b.jsonl", "-n", "team", "--apply", "budget"], env);
+  expect(options).toMatchObject({ from: ["audit.jsonl", "b.jsonl"], namespace: "team", apply: true, name: "budget" });
+  expect(recoverOptions([...from, "-f", "q.yaml"], env)).toMatchObject({ apply: false, name: undefined });
+});
+
+test.each([
+  { args: [], says: /^--from: name a file/ },
+  { args: ["--from", "-", "--from", "-"], says: /^-: stdin can be read once/ },
+  { args: ["--from", "-", "-f", "-"], says: /^-: stdin can be read once/ },
+  { args: [...from, "one", "two"], says: /name one AIQuota, or none for all/ },
+  { args: [...from, "Not_A_Name"], says: /the name of an AIQuota is lower-case/ },
+  { args: [...from, "-f", "q.yaml", "--context", "c"], says: /exclude each other/ },
+  { args: [...from, "--redis", "redis://u:p@h:1"], says: /others can read a command line/ },
+  { args: [...from, "-o", "yaml"], says: /^-o yaml: must be json/ },
+])("refused: $args", ({ args, says }) => {
+  expect(() => recoverOptions(args, env)).toThrow(says);
+});
+
+test("what was added stands in an Event of the AIQuota, and nothing where nothing was", async () => {
+  const text = `
+apiVersion: sidegate.dev/v1alpha1
+kind: AIQuota
+metadata: {name: budget, namespace: team}
+spec:
+  targetRefs: [{group: "", kind: Namespace, name: team}]
+  limits: [{name: usd, resource: Cost, currency: USD, limit: "5.00", window: {type: Calendar, period: Month}}]
+`;
+  const { quotas } = readResources([{ path: "q.yaml", text }]);
+  const nowMs = Date.parse("2026-05-10T12:00:00Z");
+  const target = new Targets(quotas, nowMs).of("sg:{team}:calendar:team/budget/usd/all");
+  if (typeof target === "string") throw new Error(target);
+  const row: Row = { target, ledger: 2_500_000_000, redis: 500_000_000, missing: 2_000_000_000, additions: [] };
+  const { told } = new ChargeLedger(new Targets(quotas, nowMs));
+  const recovered = (rows: readonly Row[]) => {
+    return { rows, told, passedOver: nothingPassedOver(), quotas, isApplied: true, nowMs };
+  };
+  const cluster = new FakeCluster();
+  const api = cluster.api();
+  await tellEvents(api, recovered([row]));
+  expect((await api.list(resources.events, {})).items).toEqual([]);
+  await tellEvents(api, recovered([{ ...row, added: row.missing }]));
+  const { items } = await api.list(resources.events, {});
+  expect(items).toMatchObject([
+    {
+      ...{ reason: "QuotaRecovered", type: "Normal", reportingController: "sidegate.dev/cli" },
+      regarding: { kind: "AIQuota", name: "budget", namespace: "team" },
+      note: "what Redis had lost was added from audit records: limit usd (all): 2.00",
+    },
+  ]);
+});

@@ -1,0 +1,118 @@
+/** `sidegate quota recover`: what Redis has lost for good, made good from audit records. */
+import type { AIQuota } from "../../api/aiquota.ts";
+import { subdomainPattern } from "../../api/object.ts";
+import { systemClock } from "../../base/clock.ts";
+import { createLog } from "../../base/log.ts";
+import { createKubeApi } from "../../kube/client.ts";
+import { EventRecorder } from "../../kube/events.ts";
+import type { KubeApi } from "../../kube/port.ts";
+import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
+import { connectByKubeconfig } from "../connection.ts";
+import { readSource } from "../files.ts";
+import { parseOptions, UsageFault } from "../usage.ts";
+import { listQuotas } from "./cluster-quotas.ts";
+import { QuotaCommandFault } from "./fault.ts";
+import { type Recovered, recover, steadyMs } from "./recover/recovery.ts";
+import { additionsOf, recoveredJson, recoveredText } from "./recover/report.ts";
+import { quotasIn, type RedisOptions, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
+import { filesMax } from "./simulate.ts";
+
+/** Bound of one command, ms: nobody waits for it but who looks. */
+const timeoutMs = 10_000;
+/** Longest wait for the Events, ms. */
+const eventsMs = 5_000;
+
+interface RecoverOptions extends RedisOptions {
+  readonly from: readonly string[];
+  readonly name: string | undefined;
+  readonly apply: boolean;
+}
+
+/** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
+export const recoverOptions = (args: readonly string[], env: NodeJS.ProcessEnv): RecoverOptions => {
+  const { values, positionals } = parseOptions({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      from: { type: "string", multiple: true, default: [] },
+      apply: { type: "boolean", default: false },
+      ...redisOptionSpecs,
+    },
+  });
+  const { from, apply } = values;
+  const [name, ...more] = positionals;
+  if (more.length > 0) throw new UsageFault("quota recover: name one AIQuota, or none for all");
+  if (name !== undefined && (!new RegExp(subdomainPattern).test(name) || name.length > 253))
+    throw new UsageFault("quota recover: the name of an AIQuota is lower-case letters, digits, '-' and '.'");
+  if (from.length === 0) throw new UsageFault("--from: name a file of audit records, or - for stdin");
+  if (from.length > filesMax) throw new UsageFault(`--from: at most ${filesMax} times; put them into one file`);
+  if (from.filter((path) => path === "-").length > 1 || (from.includes("-") && values.file.includes("-")))
+    throw new UsageFault("-: stdin can be read once");
+  return { ...redisOptionsOf(values, env), from, apply, name };
+};
+
+/** Prints what is missing, and what was added; answers the exit code 0. Throws UsageFault, KubeFault and QuotaCommandFault. */
+export async function recoverQuotas(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const options = recoverOptions(args, env);
+  const api = options.files.length > 0 ? undefined : createKubeApi(await connectByKubeconfig(options));
+  try {
+    const recovered = await recoverWith(options, api);
+    process.stdout.write(options.isJson ? recoveredJson(recovered) : recoveredText(recovered));
+    if (api) await tellEvents(api, recovered);
+    return 0;
+  } finally {
+    api?.close();
+  }
+}
+
+const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): Promise<Recovered> => {
+  const { from, apply, name, namespace } = options;
+  const all = api ? await quotasOf(api, namespace) : quotasIn(options.files);
+  const quotas = all.filter(
+    ({ metadata }) =>
+      (name === undefined || metadata.name === name) && (namespace === undefined || metadata.namespace === namespace),
+  );
+  if (quotas.length === 0) throw new QuotaCommandFault(`there is no such AIQuota${api ? "" : " in these files"}`);
+  const link = new RedisLink({
+    place: { url: options.url, ca: options.caFile === undefined ? undefined : readSource(options.caFile).text },
+    log: createLog({ name: "sidegate", level: "silent" }),
+    clock: systemClock,
+    name: "sidegate-quota-recover",
+    timeoutMs,
+  });
+  try {
+    await link.ready();
+    if (apply)
+      process.stderr.write(`sidegate: looks for ${steadyMs / 1000} s whether Redis stays, then adds
+`);
+    return await recover({ link, from, quotas, apply });
+  } catch (fault) {
+    if (!(fault instanceof RedisUnavailable)) throw fault;
+    throw new QuotaCommandFault(`${fault.message}${fixes[fault.word] ?? ""}`);
+  } finally {
+    link.close();
+  }
+};
+
+const quotasOf = async (api: KubeApi, namespace: string | undefined): Promise<readonly AIQuota[]> =>
+  (await listQuotas(api, namespace)).flatMap(({ resource }) => resource ?? []);
+
+const asSidecar =
+  ": this login may not add to these counters (the operator's may not). Take that of the namespace's sidecars, sg-NAMESPACE, with -n NAMESPACE, in SIDEGATE_REDIS_URL (docs/quota-commands.md)";
+const fixes: Readonly<Record<string, string>> = { NOPERM: asSidecar, NOAUTH: asSidecar, WRONGPASS: asSidecar };
+
+/** Writes what was added as Events of the AIQuotas. Best effort: whoever may not write Events has the output. */
+export const tellEvents = async (api: KubeApi, recovered: Recovered): Promise<void> => {
+  const added = additionsOf(recovered);
+  if (added.size === 0) return;
+  const events = new EventRecorder({
+    ...{ api, clock: systemClock, log: createLog({ name: "sidegate", level: "warn", destination: process.stderr }) },
+    ...{ reportingController: "sidegate.dev/cli", reportingInstance: "sidegate-quota-recover" },
+  });
+  for (const [{ apiVersion, kind, metadata }, message] of added)
+    events.record(
+      { apiVersion, kind, name: metadata.name, namespace: metadata.namespace, uid: metadata.uid },
+      { type: "Normal", reason: "QuotaRecovered", action: "Recover", message },
+    );
+  await events.stop(eventsMs);
+};

@@ -1,0 +1,69 @@
+/** The options of commands that look at a live Redis and at quotas, from files or from the cluster. */
+import type { AIQuota } from "../../api/aiquota.ts";
+import { parseRedisUrl } from "../../redis/url.ts";
+import { readResources } from "../../resources/read.ts";
+import { faultLine } from "../../resources/validate.ts";
+import { kubeconfigOptions } from "../connection.ts";
+import { readSource } from "../files.ts";
+import { isJsonOf, namespaceOf } from "../namespace.ts";
+import { UsageFault } from "../usage.ts";
+
+/** What such a command was asked. */
+export interface RedisOptions {
+  readonly url: string;
+  readonly caFile: string | undefined;
+  readonly files: readonly string[];
+  readonly namespace: string | undefined;
+  readonly isJson: boolean;
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+}
+
+/** For parseOptions. */
+export const redisOptionSpecs = {
+  redis: { type: "string" },
+  "redis-ca": { type: "string" },
+  file: { type: "string", short: "f", multiple: true, default: [] as string[] },
+  namespace: { type: "string", short: "n" },
+  output: { type: "string", short: "o" },
+  ...kubeconfigOptions,
+} as const;
+
+interface Values {
+  readonly redis?: string | undefined;
+  readonly "redis-ca"?: string | undefined;
+  readonly file: readonly string[];
+  readonly namespace?: string | undefined;
+  readonly output?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+}
+
+/** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
+export const redisOptionsOf = (values: Values, env: NodeJS.ProcessEnv): RedisOptions => {
+  const { redis, file: files, kubeconfig, context } = values;
+  const url = redis ?? env["SIDEGATE_REDIS_URL"] ?? "";
+  if (url === "")
+    throw new UsageFault("--redis: name the Redis, such as redis://HOST:6379, or put the URL into SIDEGATE_REDIS_URL");
+  const { password, sentinelPassword } = parseRedisUrl(url);
+  if (redis !== undefined && (password !== undefined || sentinelPassword !== undefined))
+    throw new UsageFault(
+      "--redis: others can read a command line; put the URL with its password into SIDEGATE_REDIS_URL",
+    );
+  if (files.length > 0 && (kubeconfig !== undefined || context !== undefined))
+    throw new UsageFault("-f and --kubeconfig or --context exclude each other");
+  return {
+    ...{ url, files, kubeconfig, context },
+    caFile: values["redis-ca"],
+    namespace: values.namespace === undefined ? undefined : namespaceOf(values.namespace),
+    isJson: isJsonOf(values.output),
+  };
+};
+
+/** The quotas in files. Throws UsageFault. */
+export const quotasIn = (paths: readonly string[]): readonly AIQuota[] => {
+  const { quotas, faults } = readResources(paths.map(readSource));
+  const [fault] = faults;
+  if (fault) throw new UsageFault(`${faultLine(fault)}\nsidegate validate shows every fault.`);
+  return quotas;
+};
