@@ -9,15 +9,9 @@ import { stringify } from "yaml";
 import { aiquotaKind, airouteKind, crdOf, type Kind } from "../src/api/crd.ts";
 import { conditionsPage, endpointsPage, kindPage } from "../src/api/reference.ts";
 import { chartFiles } from "./chart-files.ts";
+import { limitsPage } from "./limits-reference.ts";
 import { annotationsPage, operatorMetricsPage, operatorSettingsPage } from "./operator-reference.ts";
-import {
-  callerRefusalsPage,
-  errorsPage,
-  identityRefusalsPage,
-  limitsPage,
-  metricsPage,
-  settingsPage,
-} from "./reference.ts";
+import { callerRefusalsPage, errorsPage, identityRefusalsPage, metricsPage, settingsPage } from "./reference.ts";
 
 /** A generated file, by its path from the root of the repository. */
 interface Generated {

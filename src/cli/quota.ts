@@ -20,7 +20,8 @@ export const quotaUsage = `sidegate quota COMMAND                  tests, tries 
   simulate --from FILE     what quotas would have refused, from audit records (- is stdin; may be given many times)
       -f, --file FILE      the AIQuotas to try out, with the AIRoutes for the prices of their models
   recover --from FILE [NAME]     what Redis has lost for good, by audit records of all pods; nothing is changed without --apply
-      --apply              adds what is missing, once, never more; looks for 15 s before
+      --apply              adds what is missing, once, never more; looks for 40 s before; --force: also what is far above its limit
+      --count-unfinished   counts calls without an end whose sidecar is gone as held; only for files that go to the sidecar's end
       --redis URL          as for check, with the login of the namespace's sidecars; -f, --file FILE; -n NS: of one namespace alone
   reset NAME --reason TEXT       the counters begin anew; with --limit L, --subject S
   override NAME --limit L --to N --until 2h|DATE --reason TEXT    another limit for a while; --clear [--limit L] ends it

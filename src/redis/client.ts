@@ -118,6 +118,9 @@ const openSingle = (settings: ClientSettings): Client => {
   };
 };
 
+/** Who has which slots is asked so often, in ms: a master that froze or died says no MOVED, and its successor is not told of by itself. */
+const slotsRefreshMs = 5_000;
+
 /** On a Cluster each node has its own socket; commands of one turn go out one after the other without waiting. */
 const openCluster = (settings: ClientSettings): Client => {
   const { target, random, connectTimeoutMs } = settings;
@@ -130,6 +133,7 @@ const openCluster = (settings: ClientSettings): Client => {
       // A command that was under way when its connection broke may have run: sent again unasked, its last fault would hide that.
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: connectTimeoutMs,
+      slotsRefreshInterval: slotsRefreshMs,
       clusterRetryStrategy: (times) => retryDelay(times, random),
     },
   );

@@ -46,7 +46,8 @@ export class RunningSidecar {
   readonly slices: SliceStore;
   readonly #options: SidecarOptions;
   readonly #clock: Clock;
-  readonly #instance = randomBytes(4).toString("hex");
+  /** Begins the ids of requests and holds, which no two sidecars may share. */
+  readonly #instance = randomBytes(8).toString("hex");
   readonly #sinks: Sinks;
   readonly #pools: Pools;
   readonly #deps: SnapshotDeps;

@@ -14,6 +14,8 @@ export interface QuotaShare {
 }
 
 const turns = 3;
+/** So long V8 goes on compiling what is hot. */
+const warmUpSeconds = 6;
 const readyMsMax = 20_000;
 
 /** Throws when a sidecar does not start or its requests fail. */
@@ -21,7 +23,7 @@ export async function measureQuotaShare(place: Place, seconds: number): Promise<
   const running: Running[] = [];
   try {
     const urls = { none: await startedAt(place, running, "none"), five: await startedAt(place, running, "five") };
-    for (const url of Object.values(urls)) await throughputOf(url, place.folder, 2); // warm-up
+    for (const url of Object.values(urls)) await throughputOf(url, place.folder, warmUpSeconds);
     const pairs: { readonly five: number; readonly none: number }[] = [];
     for (let turn = 0; turn < turns; turn++)
       pairs.push({ none: await rpsOf(urls.none, place, seconds), five: await rpsOf(urls.five, place, seconds) });

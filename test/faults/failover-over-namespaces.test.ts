@@ -71,15 +71,19 @@ const failOver = async (tag: string, during: () => Promise<void>): Promise<void>
   await during();
   await primary.kill();
   expect(await replica.command("CLUSTER FAILOVER TAKEOVER")).toBe("+OK");
-  await until(
-    "the replica decides",
-    () =>
-      used().then(
-        () => true,
-        () => false,
-      ),
-    recoveryMsMax,
-  );
+  let saw: unknown;
+  const isDecided = (): Promise<boolean> =>
+    used().then(
+      () => true,
+      (fault: unknown) => {
+        saw = fault;
+        return false;
+      },
+    );
+  await until("the replica decides", isDecided, recoveryMsMax).catch(async (fault: Error) => {
+    const nodes = cluster.nodes.filter((node) => node !== primary).map((node) => node.command("CLUSTER NODES"));
+    throw new Error(`${fault.message}; seen: ${saw}; nodes say:\n${(await Promise.all(nodes)).join("\n\n")}`);
+  });
 };
 
 describe("lost writes", () => {

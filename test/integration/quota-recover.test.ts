@@ -8,7 +8,7 @@ import type { AIQuota } from "../../src/api/aiquota.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { type RecoveryAsked, recover } from "../../src/cli/quota/recover/recovery.ts";
-import { recoveredJson, recoveredText } from "../../src/cli/quota/recover/report.ts";
+import { additionsOf, recoveredJson, recoveredText } from "../../src/cli/quota/recover/report.ts";
 import { recoverQuotas } from "../../src/cli/quota/recover.ts";
 import { aclSetUser, operatorAclRule } from "../../src/redis/acl.ts";
 import { RedisLink } from "../../src/redis/link.ts";
@@ -98,7 +98,7 @@ const lose = async (share: number): Promise<void> => {
   }
 };
 const run = (more: Partial<RecoveryAsked> = {}) =>
-  recover({ link, from: [file], quotas: known, apply: true, steadyForMs: 0, ...more });
+  recover({ link, from: [file], quotas: known, apply: true, steadyForMs: 0, isSettled: true, ...more });
 const sumOf = (recovered: Awaited<ReturnType<typeof run>>) =>
   recovered.rows.map(({ target, missing, added = 0 }) => [target.limit.name, missing, added]);
 
@@ -187,6 +187,12 @@ test("while traffic goes on nothing is charged twice, and in the end everything 
   expect(await unitsOf("tokens")).toBe(rest?.ledger);
 });
 
+const linkAs = (username: string): RedisLink =>
+  new RedisLink({
+    place: { url: withLogin(redis.url, { username, password: "sidecars" }) },
+    ...{ log: silentLog(), clock: systemClock, name: "t", timeoutMs: 5_000 },
+  });
+
 test("the login of the namespace's sidecars suffices, the operator's is refused with what to do", async () => {
   await callMany(3);
   const truth = await all();
@@ -200,17 +206,14 @@ test("the login of the namespace's sidecars suffices, the operator's is refused 
     SIDEGATE_REDIS_URL: withLogin(redis.url, { username, password }),
   });
   await expect(recoverQuotas(args, as("op", "operators"))).rejects.toThrow(
-    /^Redis answered NOPERM: this login may not add .* Take that of the namespace's sidecars, sg-NAMESPACE/,
+    /^Redis answered NOPERM: this login may not read or add .* Take that of the namespace's sidecars, sg-NAMESPACE/,
   );
   expect(await all()).not.toEqual(truth);
   expect(await recoverQuotas(["--from", file, "-f", quotaFile, "q"], as("sg-default", "sidecars"))).toBe(0);
   await expect(recoverQuotas(["--from", file, "-f", quotaFile, "other"], as("op", "operators"))).rejects.toThrow(
     "there is no such AIQuota in these files",
   );
-  const sidecars = new RedisLink({
-    place: { url: withLogin(redis.url, { username: "sg-default", password: "sidecars" }) },
-    ...{ log: silentLog(), clock: systemClock, name: "t", timeoutMs: 5_000 },
-  });
+  const sidecars = linkAs("sg-default");
   await sidecars.ready();
   await run({ link: sidecars });
   sidecars.close();
@@ -227,4 +230,21 @@ test("a failover or restart while it looks ends it, and nothing is added", async
   };
   await expect(run({ beforeAdding })).rejects.toThrow(/^Redis failed over or restarted while it was looked at/);
   expect(await all()).toEqual(lowered);
+});
+
+test("a failover midway ends it, and what was added until then is told", async () => {
+  await callMany(3);
+  await lose(0.5);
+  let rowsSeen = 0;
+  const beforeAdding = async (): Promise<void> => {
+    if (++rowsSeen !== 2) return;
+    await link.send(["replicaof", "127.0.0.1", "1"]);
+    await link.send(["replicaof", "no", "one"]);
+  };
+  const done = await run({ beforeAdding });
+  expect(done.rows.map(({ added = 0, missing }) => added === missing)).toEqual([true, false, false]);
+  expect(done.fault?.message).toMatch(/^Redis failed over or restarted/);
+  expect(recoveredText(done)).toMatch(/1 of 3 counters were made good\.\n\nIt ended midway: Redis failed over/);
+  expect([...additionsOf(done).values()].join()).toContain("limit tokens");
+  expect(JSON.parse(recoveredJson(done)).fault).toMatch(/^Redis failed over/);
 });

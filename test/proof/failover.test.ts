@@ -16,7 +16,9 @@ const window = { type: "Fixed", durationMs: 28 * 86_400_000 } as const;
 const [held, charged] = [3, 2];
 const [sidecars, callersEach] = [4, 4];
 const lagMs = 400;
-const max = 12_000;
+/** Far from what is spent before the failover: a busy machine takes its time with that. */
+const max = 24_000;
+const spentBefore = 4_000;
 const recoveryMsMax = 30_000;
 
 let cluster: TestCluster;
@@ -123,7 +125,7 @@ test.each([
         callUntil(isGuarded ? (guards[i] ?? quota) : quota, truth, max, () => isDone),
       ),
     );
-    await until("calls are admitted, and marks are set", () => truth.spent > max / 3, 20_000);
+    await until("calls are admitted, and marks are set", () => truth.spent > spentBefore, 20_000);
     const { inLag, recoveredMs } = await failOver(truth);
     await until("the limit is reached", () => truth.refused > 50, 60_000);
     isDone = true;
@@ -132,7 +134,15 @@ test.each([
     for (const guard of guards) guard.stop();
 
     const overshoot = truth.spent - max;
-    const counted = (await stores[0]?.quota.peek(namespace, "team/budget/tokens/all", window)) ?? 0;
+    let counted = -1;
+    await until(
+      "the counter can be read", // a sidecar may look for the new primary for some seconds more
+      async () => {
+        counted = (await stores[0]?.quota.peek(namespace, "team/budget/tokens/all", window).catch(() => -1)) ?? -1;
+        return counted >= 0;
+      },
+      recoveryMsMax,
+    );
     tellFigure(`failover ${how}`, {
       limit: max,
       "lag ms": lagMs,

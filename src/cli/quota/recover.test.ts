@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
 import { FakeCluster } from "../../../test/fixtures/fake-cluster.ts";
 import { resources } from "../../kube/port.ts";
+import { RedisUnavailable } from "../../redis/link.ts";
 import { readResources } from "../../resources/read.ts";
+import { QuotaCommandFault } from "./fault.ts";
 import { ChargeLedger } from "./recover/ledger.ts";
 import type { Row } from "./recover/recovery.ts";
 import { Targets } from "./recover/targets.ts";
-import { recoverOptions, tellEvents } from "./recover.ts";
+import { asCommandFault, recoverOptions, tellEvents } from "./recover.ts";
 import { nothingPassedOver } from "./simulate/merged.ts";
 
 const env = { SIDEGATE_REDIS_URL: "redis://sg-team:secret@127.0.0.1:6379" };
@@ -14,7 +16,12 @@ const from = ["--from", "audit.jsonl"];
 test("options: all AIQuotas of a namespace, or one", () => {
   const options = recoverOptions([...from, "--from", "b.jsonl", "-n", "team", "--apply", "budget"], env);
   expect(options).toMatchObject({ from: ["audit.jsonl", "b.jsonl"], namespace: "team", apply: true, name: "budget" });
-  expect(recoverOptions([...from, "-f", "q.yaml"], env)).toMatchObject({ apply: false, name: undefined });
+  expect(recoverOptions([...from, "-f", "q.yaml"], env)).toMatchObject({
+    ...{ apply: false, name: undefined, force: false, countUnfinished: false },
+  });
+  expect(recoverOptions([...from, "--force", "--count-unfinished"], env)).toMatchObject({
+    ...{ force: true, countUnfinished: true },
+  });
 });
 
 test.each([
@@ -28,6 +35,17 @@ test.each([
   { args: [...from, "-o", "yaml"], says: /^-o yaml: must be json/ },
 ])("refused: $args", ({ args, says }) => {
   expect(() => recoverOptions(args, env)).toThrow(says);
+});
+
+test.each([
+  { word: "NOPERM", says: /this login may not .* sg-NAMESPACE/ },
+  { word: "WRONGPASS", says: /no such user, or this is not its password/ },
+  { word: "NOAUTH", says: /the URL has none/ },
+  { word: "OOM", says: /^Redis answered OOM$/ },
+])("what Redis says is told with what to do: $word", ({ word, says }) => {
+  const fault = asCommandFault(new RedisUnavailable(`Redis answered ${word}`, { word }));
+  expect(fault).toBeInstanceOf(QuotaCommandFault);
+  expect(String(fault instanceof Error && fault.message)).toMatch(says);
 });
 
 test("what was added stands in an Event of the AIQuota, and nothing where nothing was", async () => {
@@ -44,9 +62,9 @@ spec:
   const target = new Targets(quotas, nowMs).of("sg:{team}:calendar:team/budget/usd/all");
   if (typeof target === "string") throw new Error(target);
   const row: Row = { target, ledger: 2_500_000_000, redis: 500_000_000, missing: 2_000_000_000, additions: [] };
-  const { told } = new ChargeLedger(new Targets(quotas, nowMs));
+  const { told } = new ChargeLedger(new Targets(quotas, nowMs), nowMs);
   const recovered = (rows: readonly Row[]) => {
-    return { rows, told, passedOver: nothingPassedOver(), quotas, isApplied: true, nowMs };
+    return { rows, told, passedOver: nothingPassedOver(), quotas, isApplied: true, nowMs, unreadable: 0 };
   };
   const cluster = new FakeCluster();
   const api = cluster.api();

@@ -26,6 +26,8 @@ interface RecoverOptions extends RedisOptions {
   readonly from: readonly string[];
   readonly name: string | undefined;
   readonly apply: boolean;
+  readonly countUnfinished: boolean;
+  readonly force: boolean;
 }
 
 /** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
@@ -36,10 +38,12 @@ export const recoverOptions = (args: readonly string[], env: NodeJS.ProcessEnv):
     options: {
       from: { type: "string", multiple: true, default: [] },
       apply: { type: "boolean", default: false },
+      "count-unfinished": { type: "boolean", default: false },
+      force: { type: "boolean", default: false },
       ...redisOptionSpecs,
     },
   });
-  const { from, apply } = values;
+  const { from, apply, force, "count-unfinished": countUnfinished } = values;
   const [name, ...more] = positionals;
   if (more.length > 0) throw new UsageFault("quota recover: name one AIQuota, or none for all");
   if (name !== undefined && (!new RegExp(subdomainPattern).test(name) || name.length > 253))
@@ -48,10 +52,10 @@ export const recoverOptions = (args: readonly string[], env: NodeJS.ProcessEnv):
   if (from.length > filesMax) throw new UsageFault(`--from: at most ${filesMax} times; put them into one file`);
   if (from.filter((path) => path === "-").length > 1 || (from.includes("-") && values.file.includes("-")))
     throw new UsageFault("-: stdin can be read once");
-  return { ...redisOptionsOf(values, env), from, apply, name };
+  return { ...redisOptionsOf(values, env), from, apply, countUnfinished, force, name };
 };
 
-/** Prints what is missing, and what was added; answers the exit code 0. Throws UsageFault, KubeFault and QuotaCommandFault. */
+/** Prints what is missing, and what was added, also where it ended midway; answers the exit code 0. Throws UsageFault, KubeFault and QuotaCommandFault. */
 export async function recoverQuotas(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = recoverOptions(args, env);
   const api = options.files.length > 0 ? undefined : createKubeApi(await connectByKubeconfig(options));
@@ -59,6 +63,7 @@ export async function recoverQuotas(args: readonly string[], env: NodeJS.Process
     const recovered = await recoverWith(options, api);
     process.stdout.write(options.isJson ? recoveredJson(recovered) : recoveredText(recovered));
     if (api) await tellEvents(api, recovered);
+    if (recovered.fault) throw asCommandFault(recovered.fault);
     return 0;
   } finally {
     api?.close();
@@ -66,7 +71,7 @@ export async function recoverQuotas(args: readonly string[], env: NodeJS.Process
 }
 
 const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): Promise<Recovered> => {
-  const { from, apply, name, namespace } = options;
+  const { from, apply, countUnfinished, force, name, namespace } = options;
   const all = api ? await quotasOf(api, namespace) : quotasIn(options.files);
   const quotas = all.filter(
     ({ metadata }) =>
@@ -82,24 +87,31 @@ const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): P
   });
   try {
     await link.ready();
-    if (apply)
-      process.stderr.write(`sidegate: looks for ${steadyMs / 1000} s whether Redis stays, then adds
-`);
-    return await recover({ link, from, quotas, apply });
+    if (apply) process.stderr.write(`sidegate: looks for ${steadyMs / 1000} s whether Redis stays, then adds\n`);
+    return await recover({ link, from, quotas, apply, countUnfinished, force });
   } catch (fault) {
-    if (!(fault instanceof RedisUnavailable)) throw fault;
-    throw new QuotaCommandFault(`${fault.message}${fixes[fault.word] ?? ""}`);
+    throw asCommandFault(fault);
   } finally {
     link.close();
   }
 };
 
+/** With what to do, where Redis has refused; any other as it is. */
+export const asCommandFault = (fault: unknown): unknown =>
+  fault instanceof RedisUnavailable ? new QuotaCommandFault(`${fault.message}${fixes[fault.word] ?? ""}`) : fault;
+
 const quotasOf = async (api: KubeApi, namespace: string | undefined): Promise<readonly AIQuota[]> =>
   (await listQuotas(api, namespace)).flatMap(({ resource }) => resource ?? []);
 
 const asSidecar =
-  ": this login may not add to these counters (the operator's may not). Take that of the namespace's sidecars, sg-NAMESPACE, with -n NAMESPACE, in SIDEGATE_REDIS_URL (docs/quota-commands.md)";
-const fixes: Readonly<Record<string, string>> = { NOPERM: asSidecar, NOAUTH: asSidecar, WRONGPASS: asSidecar };
+  ": this login may not read or add to these counters (the operator's may only read). Take that of the namespace's sidecars, sg-NAMESPACE, with -n NAMESPACE, in SIDEGATE_REDIS_URL (docs/quota-commands.md)";
+const fixes: Readonly<Record<string, string>> = {
+  NOPERM: asSidecar,
+  NOAUTH:
+    ": this Redis wants a login, and the URL has none. Put redis://USER:PASSWORD@HOST:PORT into SIDEGATE_REDIS_URL (docs/quota-commands.md)",
+  WRONGPASS:
+    ": there is no such user, or this is not its password, or not any more. Read both anew from redis.json in the config Secret (docs/quota-commands.md); characters such as @ and / stand as %40 and %2F in the URL",
+};
 
 /** Writes what was added as Events of the AIQuotas. Best effort: whoever may not write Events has the output. */
 export const tellEvents = async (api: KubeApi, recovered: Recovered): Promise<void> => {

@@ -64,7 +64,12 @@ export interface ClaimState {
   readonly exceeded: boolean;
   /** Exceeded only: when the amount would fit if nobody else came; Infinity when it never can (amount > max). Concurrency: 0, unknown, or Infinity. */
   readonly retryAfterMs: number;
+  /** Another claim refused before anybody looked at this one: its figures say nothing. Absent: they do. */
+  readonly isUnseen?: true;
 }
+
+/** What is said of a claim that nobody looked at. */
+export const unseenClaim: ClaimState = { used: 0, resetMs: 0, exceeded: false, retryAfterMs: 0, isUnseen: true };
 
 /** The decision. Not admitted: nothing is held, and the enforced claims that are `exceeded` say why. */
 export interface ReserveResult {

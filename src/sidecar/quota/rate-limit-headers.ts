@@ -22,7 +22,7 @@ export function rateLimitHeaders(
   for (let i = 0; i < planned.length && shown < limitsShownMax; i++) {
     const one = planned[i];
     const state = result.claims[i];
-    if (!one || !state || !isShown(one) || one.limit.resource === "Cost") continue;
+    if (!one || !state || state.isUnseen || !isShown(one) || one.limit.resource === "Cost") continue;
     const { name, policy } = wordsOf(one);
     const separator = shown === 0 ? "" : ", ";
     policies += `${separator}${policy}${isLocal ? ";local-share" : ""}`;
@@ -75,7 +75,7 @@ function openaiHeaders(
   for (let i = 0; i < planned.length; i++) {
     const one = planned[i];
     const state = claims[i];
-    if (!one || !state || !isShown(one) || units[one.limit.resource] !== unit) continue;
+    if (!one || !state || state.isUnseen || !isShown(one) || units[one.limit.resource] !== unit) continue;
     const { max } = one.claim;
     const left = Math.max(0, max - state.used);
     if (least === undefined || left < least.left) least = { max, left, resetMs: state.resetMs };

@@ -112,7 +112,10 @@ export class Turns implements TargetTurns {
     const asked = this.#setup.plan().filter((claim) => !counted || isByBackend(claim) || !isRequests(claim));
     const reserved = await this.#reserve(asked);
     if (reserved?.result.admitted === false) {
-      if (!isOnlyByBackend(reserved)) throw this.#refused(reserved);
+      if (!isOnlyByBackend(reserved)) {
+        this.#hideRemaining();
+        throw this.#refused(reserved);
+      }
       countRefusing(this.#deps, reserved, "spilled_over");
       return false;
     }
@@ -186,18 +189,19 @@ export class Turns implements TargetTurns {
     return refused(this.#deps, this.#exchange, reserved);
   }
 
-  /** Puts the counters of this target in place of the last one's. */
-  #showRemaining({ planned, result, isLocal }: Reserved): void {
+  /** Takes back what was said of the last target's counters. */
+  #hideRemaining(): void {
     const { answerHeaders } = this.#exchange;
     const others = answerHeaders.filter(([name]) => !/^(?:x-)?ratelimit/.test(name));
+    answerHeaders.splice(0, answerHeaders.length, ...others);
+  }
+
+  /** Puts the counters of this target in place of the last one's. */
+  #showRemaining({ planned, result, isLocal }: Reserved): void {
+    this.#hideRemaining();
     const { planned: before = [], claims = [] } = this.#counted ?? {};
     const all = { ...result, claims: [...claims, ...result.claims] };
-    answerHeaders.splice(
-      0,
-      answerHeaders.length,
-      ...others,
-      ...rateLimitHeaders([...before, ...planned], all, isLocal),
-    );
+    this.#exchange.answerHeaders.push(...rateLimitHeaders([...before, ...planned], all, isLocal));
   }
 }
 

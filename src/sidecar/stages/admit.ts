@@ -123,8 +123,8 @@ async function lookUp(
     deps.metrics.cacheLookup(isHit ? "hit" : "miss");
     return isHit ? { ...answer, ageMs, ttlMs: plan.ttlMs } : undefined;
   } catch (fault) {
-    if (!(fault instanceof StoreUnavailable)) throw fault;
-    deps.metrics.cacheLookup("unavailable"); // the cache is skipped, the call goes on
+    // the cache is skipped, the call goes on: what is being reserved at this moment must be kept by somebody
+    deps.metrics.cacheLookup(fault instanceof StoreUnavailable ? "unavailable" : "fault");
     return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { WindowSpec } from "../../base/window.ts";
 import type { Leg, LegStore } from "../ports/leg-store.ts";
@@ -22,6 +23,8 @@ export interface LossGuardSettings {
   /** Names this process among all that count; new with each start. */
   readonly instance: string;
   readonly log: Log;
+  /** Monotonic: how long ago a call ended. Absent: the machine's. */
+  readonly clock?: Clock;
 }
 
 /** What was charged on one leg of a namespace. */
@@ -39,6 +42,7 @@ interface Slot {
 export class LossGuard implements QuotaStore {
   readonly #settings: LossGuardSettings;
   readonly #store: QuotaStore;
+  readonly #clock: Clock;
   readonly #own = new Map<string, Slot>();
   /** Of charges over namespaces, where they lie apart. */
   readonly #over = new Map<string, Slot>();
@@ -49,6 +53,7 @@ export class LossGuard implements QuotaStore {
   constructor(settings: LossGuardSettings) {
     this.#settings = settings;
     this.#store = settings.store;
+    this.#clock = settings.clock ?? systemClock;
     this.#timer = setInterval(() => void this.look(), lookMs).unref();
   }
 
@@ -77,14 +82,21 @@ export class LossGuard implements QuotaStore {
   }
 
   async settle(settlement: Settlement): Promise<boolean> {
+    const endedMs = this.#clock.monotonicMs();
     if (this.#looking !== undefined) await this.#looking; // a hold that is being told again is settled after that
     const { journal } = this.#slotOf(settlement.namespace, "Namespace");
     const { period } = journal;
     const over = this.#over.get(settlement.namespace)?.journal;
     const overPeriod = over?.period ?? 0;
-    const isSettled = await this.#store.settle(settlement);
-    const isKnown = journal.settled(settlement, period);
-    over?.settled(settlement, overPeriod);
+    let isSettled: boolean;
+    try {
+      isSettled = await this.#store.settle(settlement);
+    } catch (fault) {
+      for (const each of [journal, over]) each?.ended(settlement.holdId, endedMs); // its age counts from here, not from when Redis is back
+      throw fault;
+    }
+    const isKnown = journal.settled(settlement, period, endedMs);
+    over?.settled(settlement, overPeriod, endedMs);
     // Gone, and not by us: its lease has ended, or it is lost.
     if (!isSettled && isKnown) void this.look();
     return isSettled;
@@ -159,7 +171,7 @@ export class LossGuard implements QuotaStore {
   async #mark({ namespace, leg, journal }: Slot): Promise<number> {
     const mark = journal.nextMark();
     const { marks, instance, log } = this.#settings;
-    const lost = journal.compare(mark, await marks.move({ namespace, leg, instance }, mark));
+    const lost = journal.compare(mark, await marks.move({ namespace, leg, instance }, mark), this.#clock.monotonicMs());
     if (lost > 0) log.warn({ charges: lost, leg }, "redis lost its last writes, they are told again");
     return lost;
   }
@@ -175,7 +187,8 @@ export class LossGuard implements QuotaStore {
     const { journal } = slot;
     await this.#mark(slot);
     journal.forgetOld();
-    for (let batch = journal.toTell(batchSize); batch.length > 0; batch = journal.toTell(batchSize)) {
+    const next = (): readonly Remembered[] => journal.toTell(batchSize, this.#clock.monotonicMs());
+    for (let batch = next(); batch.length > 0; batch = next()) {
       const faults = await Promise.all(batch.map((one) => this.#faultOf(one, slot.leg)));
       // What was told is not told again because of a neighbour; what can never be told stands in nobody's way.
       journal.told(batch.filter((_, at) => !(faults[at] instanceof StoreUnavailable)));

@@ -5,6 +5,11 @@ import { ChargeRing } from "./charge-ring.ts";
 export const rememberedMax = 2_048;
 /** Looks, a second apart, for which a settled charge is remembered: a replica that lags by more loses it unseen. */
 const looksKept = 10;
+/**
+ * A charge whose call ended so long ago, ms, is told no more, whatever was lost: it spans a failover of half a minute, and no more than that, as
+ * somebody may add it from the audit afterwards (`sidegate quota recover` leaves out what may still be told by this).
+ */
+export const toldAgainMsMax = 60_000;
 /** Looks without any charge after which the mark may be gone by itself: half of the time that Redis keeps it (redis/marks.ts). */
 const idleLooksMax = 1_800;
 
@@ -14,6 +19,8 @@ export interface Remembered {
   readonly granted: number;
   /** What was charged at last; absent: it still runs. */
   readonly actual: readonly number[] | undefined;
+  /** When its call ended, on the guard's clock; absent: it still runs. */
+  readonly endedMs: number | undefined;
   /** Only its settlement may be lost: a hold that is not there has been settled. */
   readonly isReserveKept: boolean;
 }
@@ -26,6 +33,8 @@ export class Journal {
   /** The mark that stood when the reserve was sent, and when the last command was. */
   readonly #reservedIn = new Float64Array(rememberedMax);
   readonly #periods = new Float64Array(rememberedMax);
+  /** When its call ended, ms on a monotonic clock, whether Redis was told or not; NaN: it runs. */
+  readonly #endedMs = new Float64Array(rememberedMax);
   readonly #places = new Map<string, number>();
   #next = 0;
   #toTell: Remembered[] = [];
@@ -58,17 +67,25 @@ export class Journal {
     this.#granted[place] = granted;
     this.#reservedIn[place] = period;
     this.#periods[place] = period;
+    this.#endedMs[place] = Number.NaN;
     this.#places.set(request.holdId, place);
     return ++this.#count;
   }
 
   /** false: nothing is known of this hold. */
-  settled({ holdId, amounts }: Settlement, period: number): boolean {
+  settled({ holdId, amounts }: Settlement, period: number, endedMs: number): boolean {
     const place = this.#places.get(holdId);
     if (place === undefined || !this.#ring.isRunning(place)) return false;
     this.#ring.settle(place, amounts);
+    this.ended(holdId, endedMs);
     this.#periods[place] = period;
     return true;
+  }
+
+  /** Its call has ended, though Redis may not know. */
+  ended(holdId: string, endedMs: number): void {
+    const place = this.#places.get(holdId);
+    if (place !== undefined && Number.isNaN(this.#endedMs[place])) this.#endedMs[place] = endedMs;
   }
 
   forget(holdId: string): void {
@@ -90,10 +107,11 @@ export class Journal {
   }
 
   /** Compares what stood in Redis before `mark` was written with what was acknowledged; answers how many charges are to be told again. */
-  compare(mark: number, before: number | undefined): number {
+  compare(mark: number, before: number | undefined, nowMs: number): number {
     const known = this.#acknowledged;
     this.#acknowledged = Math.max(known, mark);
     if (known === 0 || (before !== undefined && before >= known)) return 0;
+    this.#forgetExpired(nowMs);
     // What was sent before the mark that is still there was kept. What was sent after it may be lost, and is told again.
     const kept = before ?? Number.NEGATIVE_INFINITY;
     const lost = [...this.#places.values()].filter((place) => (this.#periods[place] ?? 0) >= kept);
@@ -104,10 +122,14 @@ export class Journal {
   }
 
   /** The next charges to tell again, as they stand now; they stay until they are told. */
-  toTell(max: number): readonly Remembered[] {
+  toTell(max: number, nowMs: number): readonly Remembered[] {
+    if (this.#toTell.length === 0) return [];
+    this.#forgetExpired(nowMs);
     return this.#toTell.slice(0, max).map((one) => {
       const place = this.#places.get(one.request.holdId);
-      return place === undefined ? one : { ...one, actual: this.#ring.actualAt(place) };
+      return place === undefined
+        ? one
+        : { ...one, actual: this.#ring.actualAt(place), endedMs: this.#endedMsAt(place) };
     });
   }
 
@@ -131,14 +153,27 @@ export class Journal {
       if (!this.#ring.isRunning(place) && (this.#periods[place] ?? 0) < oldest) this.#clear(place);
   }
 
+  /** Where Redis was away, looks have forgotten nothing: by the clock then. What waits to be told, too. */
+  #forgetExpired(nowMs: number): void {
+    for (const [holdId, place] of [...this.#places])
+      if (nowMs - (this.#endedMs[place] ?? Number.NaN) >= toldAgainMsMax) this.forget(holdId);
+    this.#toTell = this.#toTell.filter(({ endedMs }) => endedMs === undefined || nowMs - endedMs < toldAgainMsMax);
+  }
+
   #read(place: number, kept: number): Remembered {
     const granted = this.#granted[place] ?? 0;
     return {
       request: this.#ring.requestAt(place, this.#namespace, granted),
       granted,
       actual: this.#ring.actualAt(place),
+      endedMs: this.#endedMsAt(place),
       isReserveKept: (this.#reservedIn[place] ?? 0) < kept,
     };
+  }
+
+  #endedMsAt(place: number): number | undefined {
+    const endedMs = this.#endedMs[place] ?? Number.NaN;
+    return Number.isNaN(endedMs) ? undefined : endedMs;
   }
 
   #clear(place: number): void {

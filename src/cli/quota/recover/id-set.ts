@@ -1,10 +1,12 @@
 /** Ids of calls by their digests: sixteen to thirty-two bytes for each, so that a month of calls fits in memory. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 const sizeMin = 1 << 16;
 
 /** A set of texts that may take two for one once in some million million pairs: then a call is left out, and none is counted twice. */
 export class IdSet {
+  /** Another one in each set: nobody can choose ids that fall together. */
+  readonly #salt = randomBytes(16);
   #places = new BigUint64Array(sizeMin);
   #count = 0;
 
@@ -13,19 +15,24 @@ export class IdSet {
   }
 
   has(id: string): boolean {
-    const digest = digestOf(id);
+    const digest = this.#digestOf(id);
     return this.#places[placeOf(this.#places, digest)] === digest;
   }
 
   /** false: it was there already. */
   add(id: string): boolean {
     if (this.#count * 2 >= this.#places.length) this.#grow();
-    const digest = digestOf(id);
+    const digest = this.#digestOf(id);
     const place = placeOf(this.#places, digest);
     if (this.#places[place] === digest) return false;
     this.#places[place] = digest;
     this.#count += 1;
     return true;
+  }
+
+  /** Never 0, which stands for nothing. */
+  #digestOf(id: string): bigint {
+    return createHash("sha1").update(this.#salt).update(id).digest().readBigUInt64LE() | 1n;
   }
 
   #grow(): void {
@@ -34,9 +41,6 @@ export class IdSet {
     this.#places = places;
   }
 }
-
-/** Never 0, which stands for nothing. */
-const digestOf = (id: string): bigint => createHash("sha1").update(id).digest().readBigUInt64LE() | 1n;
 
 /** Where it is, or where it would be put. */
 const placeOf = (places: BigUint64Array, digest: bigint): number => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readResources } from "../../../resources/read.ts";
 import { IdSet } from "./id-set.ts";
-import { ChargeLedger, type Standing } from "./ledger.ts";
+import { ChargeLedger, type Standing, tellableMs } from "./ledger.ts";
 import { compare } from "./missing.ts";
 import { type ChargeRecord, parseCharge } from "./records.ts";
 import { slotOf, Targets } from "./targets.ts";
@@ -45,13 +45,29 @@ const outcome = (id: string, charged: readonly number[] = [20], more: object = {
 /** Units in the ledger of the month. */
 const sumOf = (
   records: readonly ChargeRecord[],
-  { late = [], standing = "dead" }: { late?: readonly ChargeRecord[]; standing?: Standing } = {},
+  {
+    late = [],
+    standing = "dead",
+    ...closing
+  }: {
+    late?: readonly ChargeRecord[];
+    standing?: Standing;
+    isConnected?: () => boolean;
+    isUnfinishedCounted?: boolean;
+    nowMs?: number;
+  } = {},
 ) => {
-  const ledger = new ChargeLedger(new Targets(quotas, nowMs));
+  const ledger = new ChargeLedger(new Targets(quotas, nowMs), nowMs);
   for (const each of records) ledger.take(each);
   ledger.look();
   for (const each of late) ledger.take(each);
-  ledger.close(() => standing);
+  ledger.close({
+    standingOf: () => standing,
+    isConnected: () => false,
+    isUnfinishedCounted: false,
+    nowMs,
+    ...closing,
+  });
   const units = [...(ledger.counters.get(month)?.slots.values() ?? [])].reduce((sum, each) => sum + each, 0);
   return { units, told: ledger.told, ledger };
 };
@@ -74,7 +90,7 @@ test.each<{ name: string; records: readonly ChargeRecord[]; units: number; told?
     ],
     units: 0, // nothing of the intent was looked for: less, never more
   },
-  { name: "what was held, of a sidecar that died", records: [intent("a")], units: 30, told: { withoutOutcome: 1 } },
+  { name: "nothing of a call without an end", records: [intent("a")], units: 0, told: { withoutOutcome: 1 } },
   {
     name: "no call whose sidecar went on for more than an hour",
     records: [intent("a", {}, nowMs - 9_000_000), intent("b"), outcome("b")],
@@ -90,13 +106,13 @@ test.each<{ name: string; records: readonly ChargeRecord[]; units: number; told?
   },
   {
     name: "what a share admitted, if its sidecar has counted in Redis since",
-    records: [intent("a", { quota: "local_share" }), outcome("a"), intent("b", {}, nowMs - 60_000), outcome("b")],
+    records: [intent("a", { quota: "local_share" }), outcome("a"), intent("b", {}, nowMs - 120_000), outcome("b")],
     units: 40,
   },
   {
     name: "no other window",
     records: [intent("a", {}, Date.parse("2026-04-30T23:59:50Z")), outcome("a")].map((each) =>
-      each.counters ? { ...each, counters: [{ key: month, held: 30, resetMs: 10_000 }] } : each,
+      each.counters ? { ...each, counters: [{ key: month, held: 30, resetMs: 10_000, isForeign: false }] } : each,
     ),
     units: 0,
   },
@@ -122,6 +138,56 @@ test("what is written after the look is left out; what ended about then counts w
 test("a call without an end counts as its hold in Redis says, and not at all while its sidecar runs", () => {
   expect(sumOf([intent("a")], { standing: "held" }).units).toBe(30);
   expect(sumOf([intent("a")], { standing: "alive" })).toMatchObject({ units: 0, told: { running: 1 } });
+});
+
+test("a call without an end of a sidecar that is gone is told with what it held, and counted where that is asked", () => {
+  const { units, told } = sumOf([intent("a"), intent("b")]);
+  expect([units, told.withoutOutcome, [...told.unfinished.values()]]).toEqual([0, 2, [60]]);
+  expect(sumOf([intent("a")], { isUnfinishedCounted: true })).toMatchObject({
+    units: 30,
+    told: { withoutOutcome: 1, unfinishedCounted: 1 },
+  });
+});
+
+test("what ended so lately that a sidecar which is cut off may tell it still is left out, until it is older", () => {
+  const lately = { time: new Date(nowMs - tellableMs + 1_000).toISOString() };
+  const records = [intent("a"), outcome("a", [20], lately), intent("b"), outcome("b")];
+  expect(sumOf(records)).toMatchObject({ units: 20, told: { tellable: 1 } });
+  expect(sumOf(records, { nowMs: nowMs + 1_001 })).toMatchObject({ units: 40, told: { tellable: 0 } });
+  expect(sumOf(records, { isConnected: () => true })).toMatchObject({ units: 40, told: { tellable: 0 } });
+  const ledger = new ChargeLedger(new Targets(quotas, nowMs), nowMs);
+  for (const each of records.slice(0, 2)) ledger.take(each);
+  expect([...ledger.touched], "it is looked at in Redis").toEqual([month]);
+});
+
+test("a counter of another namespace than the record's is left out, one over namespaces is not", () => {
+  const foreign = "sg:{victim}:calendar:victim/budget/usd/all";
+  const left = monthLeftMs(nowMs - 3_600_000);
+  const counters = [
+    [foreign, 30, left],
+    [month, 30, left],
+  ];
+  const sum = sumOf([intent("a", { counters }), outcome("a", [9, 20]), outcome("b", [9, 7], { counters })]);
+  expect(sum).toMatchObject({ units: 27, told: { foreign: 2 } });
+  expect([...sum.ledger.counters.keys()]).toEqual([month]);
+  expect(sumOf([outcome("a", [20], { counters: [[month, 30, left]], identity: "other/bot" })])).toMatchObject({
+    ...{ units: 0, told: { foreign: 1 } },
+  });
+  const [cluster] = intent("c", { counters: [["sg:{_cluster}:calendar:ops/q/l/all", 1, 1]] }).counters ?? [];
+  expect(cluster?.isForeign).toBe(false);
+});
+
+test("a record that names a counter twice is none, and amounts stop at the largest", () => {
+  const twice = { record: "intent", time: "2026-05-10T12:00:00Z", id: "a", identity: "team/bot" };
+  const counters = [
+    [month, 1, 1],
+    [month, 1, 1],
+  ];
+  expect(parseCharge(JSON.stringify({ ...twice, counters }))).toEqual({ kind: "bad", why: "names a counter twice" });
+  const max = Number.MAX_SAFE_INTEGER;
+  const many = ["a", "b", "c"].flatMap((id) => [intent(id), outcome(id, [max])]);
+  expect(sumOf(many).units).toBe(max);
+  expect(compare(slotsOf({ 4: max, 5: max }), slotsOf({}), 3).missing).toBe(max);
 });
 
 test("counters from before a reset, of short windows and of other quotas are left out", () => {

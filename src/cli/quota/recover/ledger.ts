@@ -1,8 +1,10 @@
 /** Adds up what audit records charged, each call once, never more than is sure. */
+import { unitsMax } from "../../../base/window.ts";
+import { toldAgainMsMax } from "../../../sidecar/stores/loss-journal.ts";
 import { QuotaCommandFault } from "../fault.ts";
 import { IdSet } from "./id-set.ts";
 import type { ChargeRecord, HeldOn } from "./records.ts";
-import { type LeftOut, slotOf, type Target, type Targets } from "./targets.ts";
+import { clockMs, type LeftOut, slotOf, type Target, type Targets } from "./targets.ts";
 
 /** Calls without an outcome, outcomes without a call, and calls of local shares, that are kept at once. */
 const keptMax = 1_000_000;
@@ -12,6 +14,9 @@ export const countersMax = 500_000;
 const leaseMsMax = 3_600_000;
 /** What a local share admitted was charged to Redis if its sidecar counts there again since so long, ms. */
 const settledMs = 15_000;
+
+/** What ended so long before the look is told by no sidecar any more, ms: wherever it was meanwhile, it has forgotten. */
+export const tellableMs = toldAgainMsMax + 3 * clockMs;
 
 /** A call that may run. */
 export interface OpenCall {
@@ -23,9 +28,10 @@ export interface OpenCall {
   readonly counters: readonly HeldOn[];
 }
 
-/** A call that a local share admitted, charged by its sidecar afterwards. */
-interface LocalCall {
+/** A call that has ended: of a local share, charged by its sidecar afterwards; or so late that a sidecar which is cut off may still tell it. */
+interface EndedCall {
   readonly instance: string;
+  readonly isLocal: boolean;
   readonly endedMs: number;
   readonly timeMs: number;
   readonly counters: readonly HeldOn[];
@@ -34,6 +40,8 @@ interface LocalCall {
 
 /** What was seen of a sidecar. */
 interface Seen {
+  namespace: string;
+  pod: string | undefined;
   newestMs: number;
   /** Newest call that Redis admitted. */
   enforcedMs: number;
@@ -48,24 +56,47 @@ export interface LedgerCounter {
   readonly slots: Map<number, number>;
 }
 
+/** What decides when all is read. */
+export interface Closing {
+  readonly standingOf: (call: OpenCall) => Standing;
+  /** Whether a sidecar has been in this Redis since before the look, so that it has told what it remembers. */
+  readonly isConnected: (instance: string) => boolean;
+  /** Redis' time at the look. */
+  readonly nowMs: number;
+  /** Counts calls without an end whose sidecar is gone as they were held: right only where the files go to that sidecar's end. */
+  readonly isUnfinishedCounted: boolean;
+}
+
 /** Adds records up in any order; before `look`, all that is read was there before Redis was looked at. */
 export class ChargeLedger {
   readonly counters = new Map<string, LedgerCounter>();
   /** Counts for the remarks. */
   readonly told = {
     ...{ calls: 0, duplicates: 0, withoutOutcome: 0, lost: 0, running: 0, local: 0, untold: 0, orphans: 0, late: 0 },
+    ...{ foreign: 0, tellable: 0, unfinishedCounted: 0 },
+    /** What was held by calls without an end that are not counted. */
+    unfinished: new Map<Target, number>(),
     leftOut: new Map<LeftOut, number>(),
   };
   readonly #targets: Targets;
   readonly #done = new IdSet();
   readonly #open = new Map<string, OpenCall & { readonly isLocal: boolean }>();
   readonly #orphans = new Map<string, ChargeRecord>();
-  readonly #local: LocalCall[] = [];
+  readonly #ended: EndedCall[] = [];
   readonly #seen = new Map<string, Seen>();
   #isLate = false;
 
-  constructor(targets: Targets) {
+  readonly #beganMs: number;
+
+  /** `nowMs`: Redis' time, before anything is read. */
+  constructor(targets: Targets, nowMs: number) {
     this.#targets = targets;
+    this.#beganMs = nowMs;
+  }
+
+  /** Every sidecar process that was seen, with the pod it said it is in. */
+  instances(): ReadonlyMap<string, { readonly namespace: string; readonly pod: string | undefined }> {
+    return this.#seen;
   }
 
   /** From here on: what was written while, or after, Redis was looked at. */
@@ -74,13 +105,20 @@ export class ChargeLedger {
   }
 
   take(record: ChargeRecord): void {
-    const seen = this.#seen.get(record.instance) ?? { newestMs: 0, enforcedMs: 0 };
+    const seen = this.#seen.get(record.instance) ?? {
+      namespace: record.namespace,
+      pod: record.pod,
+      newestMs: 0,
+      enforcedMs: 0,
+    };
     this.#seen.set(record.instance, seen);
+    seen.pod ??= record.pod;
     seen.newestMs = Math.max(seen.newestMs, record.timeMs);
     if (this.#done.has(record.id)) {
       if (record.kind === "intent") this.told.duplicates += 1;
       return;
     }
+    if (record.counters?.some(({ isForeign }) => isForeign)) this.told.foreign += 1;
     if (record.kind === "outcome") this.#end(record);
     else {
       if (record.quota === "enforced") seen.enforcedMs = Math.max(seen.enforcedMs, record.timeMs);
@@ -88,27 +126,38 @@ export class ChargeLedger {
     }
   }
 
+  /** Counters that what has ended was charged to. */
+  get touched(): ReadonlySet<string> {
+    const ended = this.#ended.flatMap(({ counters }) => counters.filter(({ isForeign }) => !isForeign));
+    return new Set([...this.counters.keys(), ...ended.map(({ key }) => key)]);
+  }
+
   /** Calls whose end is not told, for a look at their holds. */
   open(): readonly OpenCall[] {
     return [...this.#open.values()].filter(({ isLocal }) => !isLocal);
   }
 
-  /** Adds what is left when all is read. `standingOf` a call without outcome. */
-  close(standingOf: (call: OpenCall) => Standing): void {
+  /** Adds what is left when all is read. */
+  close(closing: Closing): void {
     for (const call of this.#open.values()) {
       if (call.isLocal) this.told.local += 1;
-      else this.#closeOne(call, standingOf(call));
+      else this.#closeOne(call, closing);
     }
     this.#open.clear();
     this.told.orphans = this.#orphans.size;
-    for (const { instance, endedMs, timeMs, counters, charged } of this.#local) {
-      if ((this.#seen.get(instance)?.enforcedMs ?? 0) - endedMs < settledMs) this.told.local += 1;
+    const oldestMs = closing.nowMs - tellableMs;
+    for (const { instance, isLocal, endedMs, timeMs, counters, charged } of this.#ended) {
+      const enforcedMs = this.#seen.get(instance)?.enforcedMs ?? 0;
+      const chargedMs = isLocal ? enforcedMs : endedMs; // a local one when its sidecar was back, which it was by then
+      if (isLocal && enforcedMs - endedMs < settledMs) this.told.local += 1;
+      else if (chargedMs > oldestMs && !closing.isConnected(instance)) this.told.tellable += 1;
       else this.#add(timeMs, counters, charged);
     }
   }
 
-  #closeOne(call: OpenCall, standing: Standing): void {
+  #closeOne(call: OpenCall, { standingOf, isUnfinishedCounted }: Closing): void {
     const { told } = this;
+    const standing = standingOf(call);
     const held = call.counters.map((each) => each.held);
     const isEnded = (this.#seen.get(call.instance)?.newestMs ?? 0) - call.timeMs > leaseMsMax;
     if (standing === "held") this.#add(call.timeMs, call.counters, held);
@@ -116,8 +165,17 @@ export class ChargeLedger {
     else if (isEnded) told.lost += 1;
     else {
       told.withoutOutcome += 1;
-      this.#add(call.timeMs, call.counters, held);
+      if (isUnfinishedCounted) told.unfinishedCounted += 1;
+      if (isUnfinishedCounted) this.#add(call.timeMs, call.counters, held);
+      else for (const each of call.counters) this.#leaveOut(call.timeMs, each);
     }
+  }
+
+  #leaveOut(timeMs: number, counter: HeldOn): void {
+    const place = this.#placeOf(timeMs, counter, false);
+    if (!place) return;
+    const { unfinished } = this.told;
+    unfinished.set(place.target, Math.min(unitsMax, (unfinished.get(place.target) ?? 0) + counter.held));
   }
 
   #begin(intent: ChargeRecord): void {
@@ -155,20 +213,27 @@ export class ChargeLedger {
     }
     this.#open.delete(id);
     this.#done.add(id);
+    const take = (units: readonly number[]): void => {
+      const call = { timeMs: open?.timeMs ?? timeMs, counters, charged: units };
+      const isLocal = open?.isLocal === true;
+      if (isLocal || timeMs > this.#beganMs - tellableMs)
+        this.#ended.push({ ...call, instance: outcome.instance, endedMs: timeMs, isLocal });
+      else this.#add(call.timeMs, counters, units);
+      this.#bound();
+    };
     if (open?.isLocal) {
-      const { instance } = open;
-      this.#local.push({ instance, endedMs: timeMs, timeMs: open.timeMs, counters, charged });
+      take(charged);
       return;
     }
     if (!open) this.told.calls += 1; // one record alone: an answer from the cache
-    if (!this.#isLate) this.#add(open?.timeMs ?? timeMs, counters, charged);
+    if (!this.#isLate) take(charged);
     else if (!open)
       this.told.late += 1; // all of it may have been charged after the look
     else {
       // It ended about when Redis was looked at: there stood what was held, or what was charged, the less of both for sure.
       const held = new Map(open.counters.map((each) => [each.key, each.held]));
       const least = counters.map(({ key }, i) => Math.min(held.get(key) ?? 0, charged[i] ?? 0));
-      this.#add(open.timeMs, counters, least);
+      take(least);
     }
   }
 
@@ -181,15 +246,16 @@ export class ChargeLedger {
       if (this.counters.size >= countersMax && !this.counters.has(each.key))
         throw new QuotaCommandFault(`more than ${countersMax} counters: name one AIQuota, or its namespace with -n`);
       this.counters.set(each.key, counter);
-      counter.slots.set(place.slot, (counter.slots.get(place.slot) ?? 0) + amount);
+      counter.slots.set(place.slot, Math.min(unitsMax, (counter.slots.get(place.slot) ?? 0) + amount));
     }
   }
 
   #placeOf(
     timeMs: number,
-    { key, resetMs }: HeldOn,
+    { key, resetMs, isForeign }: HeldOn,
     isCounted: boolean,
   ): { readonly target: Target; readonly slot: number } | undefined {
+    if (isForeign) return undefined;
     const target = this.#targets.of(key);
     if (typeof target === "string") {
       if (isCounted) this.told.leftOut.set(target, (this.told.leftOut.get(target) ?? 0) + 1);
@@ -200,7 +266,7 @@ export class ChargeLedger {
   }
 
   #bound(): void {
-    if (this.#open.size + this.#orphans.size + this.#local.length <= keptMax) return;
+    if (this.#open.size + this.#orphans.size + this.#ended.length <= keptMax) return;
     throw new QuotaCommandFault(
       `more than ${keptMax} records belong to no other: are all files there, each with beginnings and ends of its calls?`,
     );

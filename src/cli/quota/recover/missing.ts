@@ -1,4 +1,5 @@
 /** What a counter lacks. Pure. */
+import { unitsMax } from "../../../base/window.ts";
 import type { Addition } from "./redis.ts";
 
 /** A counter compared, in units. */
@@ -21,7 +22,8 @@ export const compare = (
   first: number,
 ): Compared => {
   const slots = [...new Set([...ledger.keys(), ...redis.keys()])].filter((slot) => slot >= first);
-  const sum = (of: ReadonlyMap<number, number>): number => slots.reduce((all, slot) => all + (of.get(slot) ?? 0), 0);
+  const sum = (of: ReadonlyMap<number, number>): number =>
+    slots.reduce((all, slot) => Math.min(unitsMax, all + (of.get(slot) ?? 0)), 0);
   const [told, stands] = [sum(ledger), sum(redis)];
   let room = Math.max(0, told - stands);
   const additions: Addition[] = [];

@@ -1,4 +1,5 @@
 /** What audit records tell of charges (src/sidecar/stages/record.ts). What is no record, or a broken one, never stops anything. */
+import { clusterNamespace, prefixOf } from "../../../redis/keys.ts";
 import { listAt, memberAt, textAt } from "../../check/members.ts";
 
 /** A counter that a call was held on: its key in Redis, the units, and how long its window still ran, ms (Sliding: nothing that is of use). */
@@ -6,6 +7,8 @@ export interface HeldOn {
   readonly key: string;
   readonly held: number;
   readonly resetMs: number;
+  /** It is neither of the record's own namespace nor over namespaces: no sidecar has written this. */
+  readonly isForeign: boolean;
 }
 
 /** A call that was admitted, or how one ended. */
@@ -56,29 +59,32 @@ const recordOf = (kind: ChargeRecord["kind"], value: unknown): ParsedCharge => {
   if (!(timeMs >= 0)) return { kind: "bad", why: "time is no time" };
   const id = textAt(value, "id");
   if (!idForm.test(id)) return { kind: "bad", why: "id is none" };
-  const counters = countersOf(memberAt(value, "counters"));
+  const namespace = namespaceForm.exec(textAt(value, "identity"))?.[1] ?? "";
+  const counters = countersOf(memberAt(value, "counters"), namespace);
   if (counters === "bad") return { kind: "bad", why: "counters are none" };
+  if (new Set(counters?.map(({ key }) => key)).size !== (counters?.length ?? 0))
+    return { kind: "bad", why: "names a counter twice" };
   const charged = chargedOf(memberAt(value, "charged"));
   if (charged === "bad") return { kind: "bad", why: "charged holds no amounts" };
   const word = textAt(value, "quota");
   const pod = textAt(value, "pod");
   return {
-    ...{ kind, timeMs, id, counters, charged },
+    ...{ kind, timeMs, id, namespace, counters, charged },
     instance: textAt(value, "instance"),
-    namespace: namespaceForm.exec(textAt(value, "identity"))?.[1] ?? "",
     pod: pod === "" ? undefined : pod,
     quota: word === "enforced" || word === "local_share" ? word : "other",
   };
 };
 
-const countersOf = (value: unknown): readonly HeldOn[] | undefined | "bad" => {
+const countersOf = (value: unknown, namespace: string): readonly HeldOn[] | undefined | "bad" => {
   if (value === undefined) return undefined;
   if (!Array.isArray(value) || value.length > countersMax) return "bad";
   const counters: HeldOn[] = [];
   for (const each of value) {
     const [key, held, resetMs] = listAt(each);
     if (typeof key !== "string" || key.length > keyCharsMax || !isUnits(held) || !isUnits(resetMs)) return "bad";
-    counters.push({ key, held, resetMs });
+    const isForeign = ![namespace, clusterNamespace].some((each) => key.startsWith(prefixOf(each)));
+    counters.push({ key, held, resetMs, isForeign });
   }
   return counters;
 };

@@ -1,8 +1,9 @@
 /** Which counters of a ledger still count, and for what: by the quotas as they are now. */
 import type { AIQuota } from "../../../api/aiquota.ts";
 import type { LimitSpec } from "../../../api/aiquota-limit.ts";
+import { nanoDollars } from "../../../api/money.ts";
 import { quotaAdjustments, resetsOfLimit } from "../../../api/quota-adjustments.ts";
-import { type Span, slotMsOf, spanOf, type WindowSpec } from "../../../base/window.ts";
+import { type Span, slotMsOf, spanOf, unitsMax, type WindowSpec } from "../../../base/window.ts";
 import { windowOfLimit } from "../../../operator/state/usage-rows.ts";
 import { epochOf } from "../../../redis/epoch.ts";
 import { clusterNamespace, counterKey, counterName, partsOfCounterKey } from "../../../redis/keys.ts";
@@ -20,6 +21,8 @@ export interface Target {
   readonly subject: string;
   readonly window: WindowSpec;
   readonly span: Span;
+  /** Limit with burst, or an override of it if that is more, in units. */
+  readonly max: number;
 }
 
 /** Why a counter of the ledger is left out. */
@@ -44,6 +47,14 @@ export class Targets {
     return found;
   }
 
+  /** An override that has ended counts too: it may have been in force within the window. */
+  #maxOf(quota: AIQuota, limit: LimitSpec): number {
+    const override = quotaAdjustments(quota, this.#nowMs).overrides.find((each) => each.limit === limit.name);
+    const units = (amount: LimitSpec["limit"]): number =>
+      limit.resource === "Cost" ? nanoDollars(amount) : Math.min(Number(amount) + (limit.burst ?? 0), unitsMax);
+    return Math.max(units(limit.limit), override ? units(override.to) : 0);
+  }
+
   #find(key: string): Target | LeftOut {
     const parts = partsOfCounterKey(key);
     const quota = parts && this.#quotas.get(`${parts.namespace}/${parts.quota}`);
@@ -56,7 +67,8 @@ export class Targets {
     if (counterKey(parts.scope ? clusterNamespace : parts.namespace, current, window) !== key) return "counts no more";
     const span = spanOf(window, this.#nowMs);
     const isShort = window.type !== "Calendar" && window.durationMs < windowMsMin;
-    return isShort ? "window too short" : { key, quota, limit, subject: parts.subject, window, span };
+    if (isShort) return "window too short";
+    return { key, quota, limit, subject: parts.subject, window, span, max: this.#maxOf(quota, limit) };
   }
 }
 

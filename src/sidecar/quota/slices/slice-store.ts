@@ -4,19 +4,21 @@
  */
 import type { Clock } from "../../../base/clock.ts";
 import type { WindowSpec } from "../../../base/window.ts";
-import type {
-  Claim,
-  ClaimState,
-  QuotaStore,
-  ReserveRequest,
-  ReserveResult,
-  Settlement,
-  Trim,
+import {
+  type Claim,
+  type ClaimState,
+  type QuotaStore,
+  type ReserveRequest,
+  type ReserveResult,
+  type Settlement,
+  type Trim,
+  unseenClaim,
 } from "../../ports/quota-store.ts";
 import { amountFor } from "../../stores/memory/grant.ts";
 import { pendingSettlementsMax } from "../settler.ts";
 import { stateOf } from "./slice.ts";
-import { type Answer, SlicedCounter, type SlicedDeps, type Taken } from "./sliced-counter.ts";
+import { type Answer, SlicedCounter, type Taken } from "./sliced-counter.ts";
+import type { SlicedDeps } from "./sliced-deps.ts";
 import { counterKeyOf, isLeased, outputMostOf, type Want, wantOf } from "./want.ts";
 
 /** Counters that a sidecar looks at for slices. While all of them are asked for, further ones are decided by the store. */
@@ -41,9 +43,6 @@ interface Asked {
   readonly counter: SlicedCounter | undefined;
   readonly answer: Answer;
 }
-
-/** Says what it is not known of: nobody looked. */
-const unseen: ClaimState = { used: 0, resetMs: 0, exceeded: false, retryAfterMs: 0 };
 
 /** Requests without leased claims pass through. */
 export class SliceStore implements QuotaStore {
@@ -153,7 +152,7 @@ export class SliceStore implements QuotaStore {
     const refused = asked.some((each) => each?.answer.kind === "refused");
     if (refused) {
       this.#giveBack(asked);
-      const claims = asked.map((each) => (each?.answer.kind === "refused" ? each.answer.state : unseen));
+      const claims = asked.map((each) => (each?.answer.kind === "refused" ? each.answer.state : unseenClaim));
       return { admitted: false, outputGranted: 0, claims };
     }
     const outputs = asked.flatMap((each) => (each?.answer.kind === "taken" ? [each.answer.output] : []));
@@ -205,9 +204,9 @@ export class SliceStore implements QuotaStore {
         const amount = amountFor(each.want.claim, outputGranted);
         if (admitted && amount < each.answer.amount) counter.shrink(each.answer, amount);
         this.#deps?.metrics.claim(each.want.claim.counter, "slice");
-        return admitted ? stateOf(slice, this.#clock) : unseen;
+        return admitted ? stateOf(slice, this.#clock) : unseenClaim;
       }
-      const state = states.next().value ?? unseen;
+      const state = states.next().value ?? unseenClaim;
       if (each) others.push(each.key);
       each?.counter?.learn(each.want, state, admitted);
       if (each) this.#deps?.metrics.claim(each.want.claim.counter, "store");

@@ -72,3 +72,6 @@ export const stateOf = (slice: Slice, clock: Clock): ClaimState => ({
   exceeded: slice.exceeded,
   retryAfterMs: 0,
 });
+
+/** It has come to more than the store holds: charges may be above what was held (P99, audio). */
+export const isUnderstated = ({ running, consumed, inStore: held }: Slice): boolean => running + consumed > held;

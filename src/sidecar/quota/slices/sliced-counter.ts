@@ -1,14 +1,21 @@
 /** One hot counter on one sidecar: the slice that is admitted from, those that have ended while requests of them run, and who waits. */
-import type { Clock } from "../../../base/clock.ts";
-import type { ClaimState, QuotaStore, ReserveResult, Trim } from "../../ports/quota-store.ts";
+import type { ClaimState, ReserveResult, Trim } from "../../ports/quota-store.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { amountFor } from "../../stores/memory/grant.ts";
-import type { LeaseKeeper } from "../leases.ts";
-import type { Settler } from "../settler.ts";
-import type { SliceMetrics } from "./metrics.ts";
 import { Pace } from "./pace.ts";
 import { RefusalMemory } from "./refusal-memory.ts";
-import { lifeMsOf, type Moment, momentOf, roomOf, type Slice, sinceMs, sliceLeaseMs, sliceMs } from "./slice.ts";
+import {
+  isUnderstated,
+  lifeMsOf,
+  type Moment,
+  momentOf,
+  roomOf,
+  type Slice,
+  sinceMs,
+  sliceLeaseMs,
+  sliceMs,
+} from "./slice.ts";
+import type { SlicedDeps } from "./sliced-deps.ts";
 import { Spread } from "./spread.ts";
 import { outputWithin, type Want } from "./want.ts";
 
@@ -25,21 +32,6 @@ export interface Taken {
 /** store: it is to be decided there, with the request's other claims. */
 export type Answer = Taken | { readonly kind: "refused"; readonly state: ClaimState } | { readonly kind: "store" };
 const inStore: Answer = { kind: "store" };
-
-/** What a counter needs. */
-export interface SlicedDeps {
-  readonly store: QuotaStore;
-  readonly clock: Clock;
-  readonly settler: Pick<Settler, "settle">;
-  readonly leases: Pick<LeaseKeeper, "keep" | "drop">;
-  /** Never the same twice, over all sidecars. */
-  readonly nextId: () => string;
-  readonly metrics: SliceMetrics;
-  /** 0 to below 1. */
-  readonly random: () => number;
-  /** Runs it after so many ms. */
-  readonly later: (ms: number, run: () => void) => void;
-}
 
 interface Waiter {
   readonly want: Want;
@@ -93,7 +85,10 @@ export class SlicedCounter {
     if (this.#waiting) return this.#wait(want, nowMs);
     this.end();
     const units = this.#pace.next(want.most, want.claim.max, nowMs);
-    if (units !== undefined) return this.#refill(want, units, nowMs);
+    if (units !== undefined) {
+      if ([...this.#ended].some(isUnderstated)) this.#giveBack(); // what costs more than was held is told before more is asked for
+      return this.#refill(want, units, nowMs);
+    }
     this.#giveBack(); // before the store decides: what lies here is not to be the reason that it refuses
     return inStore;
   }
@@ -124,7 +119,12 @@ export class SlicedCounter {
     slice.requests--;
     slice.consumed += actual;
     if (actual < amount) this.freed();
-    if (slice === this.#slice || slice.requests > 0) return;
+    if (slice === this.#slice && slice.running + slice.consumed > slice.units) this.end(); // others are to know of it
+    if (slice === this.#slice) return;
+    if (slice.requests > 0) {
+      if (isUnderstated(slice)) this.#giveBack();
+      return;
+    }
     this.#ended.delete(slice);
     this.#deps.leases.drop(slice.holdId);
     this.#settle(slice);

@@ -5,7 +5,14 @@
  */
 import { assert } from "../../../base/assert.ts";
 import type { Leg, LegStore } from "../../ports/leg-store.ts";
-import type { Claim, ClaimState, ReserveRequest, ReserveResult, Settlement } from "../../ports/quota-store.ts";
+import {
+  type Claim,
+  type ClaimState,
+  type ReserveRequest,
+  type ReserveResult,
+  type Settlement,
+  unseenClaim,
+} from "../../ports/quota-store.ts";
 
 /** Holds with two legs that are remembered at once; the oldest is forgotten first, and ends with its lease. */
 export const twoLegsMax = 100_000;
@@ -19,9 +26,6 @@ export interface LegEnds extends LegStore {
 
 /** Whether a claim counts over namespaces. */
 export const isOverNamespaces = ({ scope }: Claim): boolean => scope === "Cluster";
-
-/** Says what it is not known of: nobody looked. */
-const unseen: ClaimState = { used: 0, resetMs: 0, exceeded: false, retryAfterMs: 0 };
 
 /** Reserves, settles and releases both legs, and remembers which holds have two. */
 export class TwoLegs {
@@ -130,7 +134,7 @@ const merged = (
   first: ReserveResult,
 ): ReserveResult => {
   const states = { own: first.claims.values(), over: second.values() };
-  const claims = scopes.map((isOver) => (isOver ? states.over : states.own).next().value ?? unseen);
+  const claims = scopes.map((isOver) => (isOver ? states.over : states.own).next().value ?? unseenClaim);
   return { admitted, outputGranted, claims };
 };
 
