@@ -84,7 +84,7 @@ build() { # name reference; leaves NAME.tar
   if [[ $name == sidegate ]]; then
     # The project's own Dockerfile, the way that users build it.
     built=localhost/$reference
-    make image BASE_IMAGE="$base_image" IMAGE="$built" BUNDLE=dist
+    make image ARGS= BASE_IMAGE="$base_image" IMAGE="$built" BUNDLE=dist
   else
     rm -rf "$images_dir/context"
     mkdir -m 755 "$images_dir/context"

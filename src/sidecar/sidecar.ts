@@ -69,7 +69,7 @@ export class RunningSidecar {
     this.#contract = options.contract ?? contractVersion;
     this.#clock = clock;
     this.#startedMs = clock.nowMs();
-    const slices = new SliceStore({ store: stores.quota, clock, instance });
+    const slices = new SliceStore({ store: stores.quota, clock, log, instance });
     const settler = new Settler({ store: slices, log });
     const leases = new LeaseKeeper({ store: slices, clock, log });
     const defaults = options.processMetrics ?? true;

@@ -183,7 +183,7 @@ class Fleet {
   /** One sidecar, which is asked every `meanMs` or so. */
   #open(at: number, meanMs: number): void {
     const time = this.#time;
-    const slices = new SliceStore({ store: this.#redis.view, clock: time, instance: `i${at}` });
+    const slices = new SliceStore({ store: this.#redis.view, clock: time, log: silentLog(), instance: `i${at}` });
     const settler = new Settler({ store: slices, log: silentLog() });
     const leases = new LeaseKeeper({ store: slices, clock: time, log: silentLog() });
     slices.use({

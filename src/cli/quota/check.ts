@@ -1,22 +1,16 @@
 /** `sidegate quota check`: the invariant of all quotas, tested on a live Redis by reading alone. */
 import type { AIQuota } from "../../api/aiquota.ts";
-import { systemClock } from "../../base/clock.ts";
-import { createLog } from "../../base/log.ts";
 import { createKubeApi } from "../../kube/client.ts";
-import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
+import { RedisUnavailable } from "../../redis/link.ts";
 import { reportJson, reportText } from "../check/print.ts";
 import { tallyOf } from "../check/report.ts";
 import { connectByKubeconfig } from "../connection.ts";
-import { readSource } from "../files.ts";
 import { parseOptions } from "../usage.ts";
 import { judge } from "./check/judgement.ts";
 import { readRedis } from "./check/reading.ts";
 import { listQuotas } from "./cluster-quotas.ts";
 import { QuotaCommandFault } from "./fault.ts";
-import { quotasIn, type RedisOptions, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
-
-/** Bound of one command, ms: nobody waits for it but who looks. */
-const timeoutMs = 10_000;
+import { quotasIn, type RedisOptions, redisLinkOf, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
 
 /** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
 export const checkOptions = (args: readonly string[], env: NodeJS.ProcessEnv): RedisOptions =>
@@ -26,13 +20,7 @@ export const checkOptions = (args: readonly string[], env: NodeJS.ProcessEnv): R
 export async function checkQuotas(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = checkOptions(args, env);
   const quotas = options.files.length > 0 ? quotasIn(options.files) : await quotasOfCluster(options);
-  const link = new RedisLink({
-    place: { url: options.url, ca: options.caFile === undefined ? undefined : readSource(options.caFile).text },
-    log: createLog({ name: "sidegate", level: "silent" }),
-    clock: systemClock,
-    name: "sidegate-quota-check",
-    timeoutMs,
-  });
+  const link = redisLinkOf(options, "sidegate-quota-check");
   try {
     await link.ready();
     const results = judge(await readRedis(link, options.namespace), quotas);

@@ -6,19 +6,16 @@ import { createLog } from "../../base/log.ts";
 import { createKubeApi } from "../../kube/client.ts";
 import { EventRecorder } from "../../kube/events.ts";
 import type { KubeApi } from "../../kube/port.ts";
-import { RedisLink, RedisUnavailable } from "../../redis/link.ts";
+import { RedisUnavailable } from "../../redis/link.ts";
 import { connectByKubeconfig } from "../connection.ts";
-import { readSource } from "../files.ts";
 import { parseOptions, UsageFault } from "../usage.ts";
 import { listQuotas } from "./cluster-quotas.ts";
 import { QuotaCommandFault } from "./fault.ts";
 import { type Recovered, recover, steadyMs } from "./recover/recovery.ts";
 import { additionsOf, recoveredJson, recoveredText } from "./recover/report.ts";
-import { quotasIn, type RedisOptions, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
+import { quotasIn, type RedisOptions, redisLinkOf, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
 import { filesMax } from "./simulate.ts";
 
-/** Bound of one command, ms: nobody waits for it but who looks. */
-const timeoutMs = 10_000;
 /** Longest wait for the Events, ms. */
 const eventsMs = 5_000;
 
@@ -78,13 +75,7 @@ const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): P
       (name === undefined || metadata.name === name) && (namespace === undefined || metadata.namespace === namespace),
   );
   if (quotas.length === 0) throw new QuotaCommandFault(`there is no such AIQuota${api ? "" : " in these files"}`);
-  const link = new RedisLink({
-    place: { url: options.url, ca: options.caFile === undefined ? undefined : readSource(options.caFile).text },
-    log: createLog({ name: "sidegate", level: "silent" }),
-    clock: systemClock,
-    name: "sidegate-quota-recover",
-    timeoutMs,
-  });
+  const link = redisLinkOf(options, "sidegate-quota-recover");
   try {
     await link.ready();
     if (apply) process.stderr.write(`sidegate: looks for ${steadyMs / 1000} s whether Redis stays, then adds\n`);

@@ -1,5 +1,8 @@
 /** The options of commands that look at a live Redis and at quotas, from files or from the cluster. */
 import type { AIQuota } from "../../api/aiquota.ts";
+import { systemClock } from "../../base/clock.ts";
+import { createLog } from "../../base/log.ts";
+import { RedisLink } from "../../redis/link.ts";
 import { parseRedisUrl } from "../../redis/url.ts";
 import { readResources } from "../../resources/read.ts";
 import { faultLine } from "../../resources/validate.ts";
@@ -67,3 +70,16 @@ export const quotasIn = (paths: readonly string[]): readonly AIQuota[] => {
   if (fault) throw new UsageFault(`${faultLine(fault)}\nsidegate validate shows every fault.`);
   return quotas;
 };
+
+/** Bound of one command, ms: nobody waits for it but who looks. */
+const timeoutMs = 10_000;
+
+/** A connection as the options say, under this name; its `ready` waits for it. Throws as readSource for the file of the CA. */
+export const redisLinkOf = ({ url, caFile }: RedisOptions, name: string): RedisLink =>
+  new RedisLink({
+    place: { url, ca: caFile === undefined ? undefined : readSource(caFile).text },
+    log: createLog({ name: "sidegate", level: "silent" }),
+    clock: systemClock,
+    name,
+    timeoutMs,
+  });

@@ -180,7 +180,10 @@ export class LossGuard implements QuotaStore {
     const tellIf = (lost: number): Promise<void> | undefined => (lost > 0 ? this.look() : undefined);
     this.#mark(slot)
       .then(tellIf)
-      .catch(() => undefined); // Redis is away: the next look sees what has become of it
+      .catch((fault: unknown) => {
+        // Redis is away: the next look sees what has become of it.
+        if (!(fault instanceof StoreUnavailable)) this.#settings.log.error({ err: fault }, "mark not moved");
+      });
   }
 
   async #lookAt(slot: Slot): Promise<void> {

@@ -3,6 +3,7 @@
  * them without asking. All else is the store's, in its one round trip. A request is held by all or by nothing, as ever.
  */
 import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
 import type { WindowSpec } from "../../../base/window.ts";
 import {
   type Claim,
@@ -48,6 +49,7 @@ interface Asked {
 export class SliceStore implements QuotaStore {
   readonly #store: QuotaStore;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #instance: string;
   readonly #counters = new Map<string, SlicedCounter>();
   readonly #holds = new Map<string, Hold>();
@@ -57,9 +59,10 @@ export class SliceStore implements QuotaStore {
   #timer: NodeJS.Timeout | undefined;
   #serial = 0;
 
-  constructor(options: { store: QuotaStore; clock: Clock; instance: string }) {
+  constructor(options: { store: QuotaStore; clock: Clock; log: Log; instance: string }) {
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#log = options.log;
     this.#instance = options.instance;
   }
 
@@ -68,7 +71,7 @@ export class SliceStore implements QuotaStore {
     this.#deps = {
       random: Math.random,
       later: (ms, run) => void setTimeout(run, ms),
-      ...{ ...more, store: this.#store, clock: this.#clock },
+      ...{ ...more, store: this.#store, clock: this.#clock, log: this.#log },
       nextId: () => `slice-${this.#instance}-${(++this.#serial).toString(36)}`,
     };
   }
@@ -277,8 +280,8 @@ export class SliceStore implements QuotaStore {
       try {
         await this.#store.trim(namespace, trims);
         for (const counter of counters) counter.freed();
-      } catch {
-        for (const counter of counters) counter.untrimmed(trims); // the next look tries again
+      } catch (fault) {
+        for (const counter of counters) counter.untrimmed(trims, fault);
       }
     }
   }

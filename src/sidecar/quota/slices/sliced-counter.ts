@@ -171,8 +171,9 @@ export class SlicedCounter {
     return trims;
   }
 
-  /** The store has not taken them. */
-  untrimmed(trims: readonly Trim[]): void {
+  /** The store has not taken them: the next look tries again. */
+  untrimmed(trims: readonly Trim[], fault: unknown): void {
+    if (!(fault instanceof StoreUnavailable)) this.#deps.log.error({ err: fault }, "slices not trimmed");
     const ids = new Set(trims.map(({ holdId }) => holdId));
     for (const slice of this.#ended) if (ids.has(slice.holdId)) slice.inStore = Number.NaN;
   }
@@ -181,7 +182,7 @@ export class SlicedCounter {
     const trims = this.trims();
     if (trims.length === 0) return;
     this.freed();
-    this.#deps.store.trim(this.#namespace, trims).catch(() => this.untrimmed(trims)); // tried again at the next look
+    this.#deps.store.trim(this.#namespace, trims).catch((fault: unknown) => this.untrimmed(trims, fault));
   }
 
   #settle({ holdId, consumed }: Slice): void {

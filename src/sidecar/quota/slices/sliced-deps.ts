@@ -1,4 +1,5 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
 import type { QuotaStore } from "../../ports/quota-store.ts";
 import type { LeaseKeeper } from "../leases.ts";
 import type { Settler } from "../settler.ts";
@@ -8,6 +9,7 @@ import type { SliceMetrics } from "./metrics.ts";
 export interface SlicedDeps {
   readonly store: QuotaStore;
   readonly clock: Clock;
+  readonly log: Log;
   readonly settler: Pick<Settler, "settle">;
   readonly leases: Pick<LeaseKeeper, "keep" | "drop">;
   /** Never the same twice, over all sidecars. */
