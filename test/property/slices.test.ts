@@ -131,11 +131,12 @@ class Scene {
     one.units = actual ?? 0;
     one.asked.end(actual === undefined ? undefined : [actual]);
   }
-  /** So that no lease ends; of who is away for long one may. */
+  /** Timers look so often that no lease ends; of who is away for long one may. */
   async #pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 15_000) {
       this.clock.advance(Math.min(left, 15_000));
-      for (const { leases } of this.sidecars) await leases.renewDue();
+      if (left > 15_000) await this.lookAll();
+      else for (const { leases } of this.sidecars) await leases.renewDue();
     }
     if (ms > 10_000 && this.sidecars.some(({ store }) => store.way !== "up")) this.isMoved = true;
   }
