@@ -1,6 +1,6 @@
-import type { Socket } from "node:net";
 import { Cluster, type Command, Redis, type RedisOptions } from "ioredis";
 import type { RedisTarget } from "./url.ts";
+import { WriteBatch } from "./write-batch.ts";
 
 /** Default bound of the TCP and TLS handshake, ms. */
 export const connectTimeoutMsDefault = 1_000;
@@ -28,8 +28,7 @@ export interface ClientSettings {
 /** The connection to one Redis, whatever its topology. Commands are neither queued while it is away nor ever sent again. */
 export interface Client {
   isReady(): boolean;
-  /** Writes at the end of this turn of the event loop, together with everything else of the turn. */
-  /** `isLazy`: it may wait a little for others to leave with. */
+  /** Writes at the end of this turn of the event loop at the latest, together with others. `isLazy`: it may wait a little for them. */
   send(command: Command, isLazy: boolean): void;
   /** The nodes that take writes. */
   masters(): readonly Redis[];
@@ -65,9 +64,6 @@ const sharedOptions = ({ target, connectTimeoutMs, tlsCa, name }: ClientSettings
   reconnectOnError: (error) => /^(READONLY|NOAUTH|WRONGPASS)\b/.test(error.message),
 });
 
-/** How long a lazy command may wait for others to share their write with, in ms. */
-const lazyMsMax = 1;
-
 const openSingle = (settings: ClientSettings): Client => {
   const { target, random } = settings;
   const [first] = target.hosts;
@@ -88,30 +84,10 @@ const openSingle = (settings: ClientSettings): Client => {
   });
   observe(client, settings);
 
-  // Corked, all commands of a turn leave in one write: one system call, one packet, one round trip.
-  let corked: Pick<Socket, "uncork"> | undefined;
-  let linger: NodeJS.Timeout | undefined;
-  let leavesSoon = false;
-  const uncork = (): void => {
-    clearTimeout(linger);
-    leavesSoon = false;
-    corked?.uncork();
-    corked = undefined;
-  };
+  const batch = new WriteBatch(client);
   return {
     isReady: () => client.status === "ready",
-    send: (command, isLazy) => {
-      if (corked === undefined && client.status === "ready") {
-        client.stream.cork();
-        corked = client.stream;
-        if (isLazy) linger = setTimeout(uncork, lazyMsMax);
-      }
-      if (!isLazy && !leavesSoon) {
-        leavesSoon = true;
-        setImmediate(uncork);
-      }
-      client.sendCommand(command);
-    },
+    send: (command, isLazy) => batch.send(command, isLazy),
     masters: () => [client],
     reconnect: () => reconnect(client),
     close: () => client.disconnect(),

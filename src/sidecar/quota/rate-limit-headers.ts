@@ -30,12 +30,13 @@ export function rateLimitHeaders(
     shown++;
   }
   if (shown === 0) return [];
-  return [
+  const headers: [string, string][] = [
     ["ratelimit-policy", policies],
     ["ratelimit", states],
-    ...openaiHeaders("requests", planned, result),
-    ...openaiHeaders("tokens", planned, result),
   ];
+  addOpenaiHeaders(headers, "requests", planned, result);
+  addOpenaiHeaders(headers, "tokens", planned, result);
+  return headers;
 }
 
 /** Enforced, and of a window that ends. */
@@ -66,27 +67,29 @@ const windowParameter = ({ window }: Claim): string =>
  * `x-ratelimit-limit-requests` and its like, which the SDKs' users know from OpenAI: of the limit that has least left. They stand in place of
  * the provider's, which are of the whole account.
  */
-function openaiHeaders(
+function addOpenaiHeaders(
+  headers: [string, string][],
   unit: "requests" | "tokens",
   planned: readonly PlannedClaim[],
   { claims }: ReserveResult,
-): [string, string][] {
-  let least: { max: number; left: number; resetMs: number } | undefined;
+): void {
+  let [max, least, resetMs] = [0, Number.POSITIVE_INFINITY, 0];
   for (let i = 0; i < planned.length; i++) {
     const one = planned[i];
     const state = claims[i];
     if (!one || !state || state.isUnseen || !isShown(one) || units[one.limit.resource] !== unit) continue;
-    const { max } = one.claim;
-    const left = Math.max(0, max - state.used);
-    if (least === undefined || left < least.left) least = { max, left, resetMs: state.resetMs };
+    const left = Math.max(0, one.claim.max - state.used);
+    if (left < least) [max, least, resetMs] = [one.claim.max, left, state.resetMs];
   }
-  if (least === undefined) return [];
-  return [
-    [`x-ratelimit-limit-${unit}`, String(least.max)],
-    [`x-ratelimit-remaining-${unit}`, String(least.left)],
-    [`x-ratelimit-reset-${unit}`, durationText(least.resetMs)],
-  ];
+  if (least === Number.POSITIVE_INFINITY) return;
+  const [limitName, remainingName, resetName] = openaiNames[unit];
+  headers.push([limitName, String(max)], [remainingName, String(least)], [resetName, durationText(resetMs)]);
 }
+
+const openaiNames = {
+  requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+  tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+} as const;
 
 const units: Readonly<Partial<Record<LimitConfig["resource"], "requests" | "tokens">>> = {
   Requests: "requests",

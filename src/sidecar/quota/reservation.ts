@@ -113,7 +113,8 @@ export function countWouldRefuse(
   planned: readonly (PlannedClaim | undefined)[],
   { claims }: ReserveResult,
 ): void {
-  for (const [i, p] of planned.entries()) {
+  for (let i = 0; i < planned.length; i++) {
+    const p = planned[i];
     if (p && claims[i]?.exceeded) metrics.quotaDecision(p.quota, p.limit.name, "would_refuse");
   }
 }

@@ -1,7 +1,8 @@
 /** What a request held on counters and was charged, as the audit tells it: from that what Redis has lost can be made good. */
+import type { WindowSpec } from "../../base/window.ts";
 import { clusterNamespace, counterKey } from "../../redis/keys.ts";
 import type { CounterHeld, HoldTold } from "../exchange.ts";
-import type { ReserveResult } from "../ports/quota-store.ts";
+import type { Claim, ReserveResult } from "../ports/quota-store.ts";
 import { amountFor } from "../stores/memory/grant.ts";
 import type { PlannedClaim } from "./plan.ts";
 
@@ -34,10 +35,11 @@ export class ToldHold implements HoldTold {
 
   counters(): readonly CounterHeld[] {
     const counters: CounterHeld[] = [];
-    for (const [i, { claim }] of this.#planned.entries()) {
-      if (claim.window.type === "Concurrency") continue;
-      const key = counterKey(claim.scope ? clusterNamespace : this.#namespace, claim.counter, claim.window);
-      counters.push([key, amountFor(claim, this.#result.outputGranted), this.#result.claims[i]?.resetMs ?? 0]);
+    const { claims, outputGranted } = this.#result;
+    for (let i = 0; i < this.#planned.length; i++) {
+      const claim = this.#planned[i]?.claim;
+      if (claim === undefined || claim.window.type === "Concurrency") continue;
+      counters.push([keyOf(this.#namespace, claim), amountFor(claim, outputGranted), claims[i]?.resetMs ?? 0]);
     }
     return counters;
   }
@@ -46,8 +48,9 @@ export class ToldHold implements HoldTold {
     const amounts = this.#amounts;
     if (amounts === undefined) return [];
     const charged: number[] = [];
-    for (const [i, planned] of this.#planned.entries()) {
-      if (planned.claim.window.type === "Concurrency") continue;
+    for (let i = 0; i < this.#planned.length; i++) {
+      const planned = this.#planned[i];
+      if (planned === undefined || planned.claim.window.type === "Concurrency") continue;
       charged.push(amounts[this.#planned === this.#asked ? i : this.#askedAt(planned)] ?? 0);
     }
     return charged;
@@ -58,3 +61,23 @@ export class ToldHold implements HoldTold {
     return this.#asked.findIndex((each) => each.claim.counter === claim.counter);
   }
 }
+
+/** Keys that are kept; with one more all are made anew. */
+const keysKept = 1_024;
+interface Kept {
+  readonly window: WindowSpec;
+  readonly space: string;
+  readonly key: string;
+}
+const kept = new Map<string, Kept>();
+
+/** The key of a claim's counter: the same text from request to request. */
+const keyOf = (namespace: string, { counter, scope, window }: Claim): string => {
+  const space = scope ? clusterNamespace : namespace;
+  const known = kept.get(counter);
+  if (known?.window === window && known.space === space) return known.key;
+  const key = counterKey(space, counter, window);
+  if (kept.size >= keysKept) kept.clear();
+  kept.set(counter, { window, space, key });
+  return key;
+};

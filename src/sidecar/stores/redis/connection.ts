@@ -32,6 +32,14 @@ export interface ConnectionSettings {
   readonly random?: () => number;
 }
 
+/** How a command is sent. */
+export interface SendOptions {
+  /** It may wait a little for others to leave with. */
+  readonly isLazy?: boolean;
+  /** Asked when an error came in reply: what to answer in its place; undefined: the fault. */
+  readonly instead?: (fault: StoreUnavailable) => Promise<unknown> | undefined;
+}
+
 /** For metrics and status. */
 export interface ConnectionState {
   /** Connected, and the breaker lets commands pass. */
@@ -112,15 +120,14 @@ export class Connection {
   /**
    * The reply as it came: numbers, Buffers, arrays, null. A lazy command may wait up to 1 ms for others to leave with, and never
    * falls behind one that was sent after it. Throws StoreUnavailable; its `cause` is the error reply, if one came. */
-  send(name: string, args: (string | Buffer)[], options: { isLazy?: boolean } = {}): Promise<unknown> {
-    return this.sendCommand(() => new Command(name, args), options);
+  send(name: string, args: (string | Buffer)[], options?: SendOptions): Promise<unknown> {
+    return this.sendCommand(new Command(name, args), options);
   }
 
-  /** The same, for a command that is made where it can be sent. */
-  sendCommand(make: () => Command, options: { isLazy?: boolean } = {}): Promise<unknown> {
+  /** The same, for a command that is made already. */
+  sendCommand(command: Command, options: SendOptions = {}): Promise<unknown> {
     const refusal = this.#refusal();
-    if (refusal !== undefined) return Promise.reject(refusal);
-    return this.#exchange(make(), options.isLazy ?? false);
+    return refusal === undefined ? this.#exchange(command, options) : Promise.reject(refusal);
   }
 
   /**
@@ -182,7 +189,7 @@ export class Connection {
     return new StoreUnavailable("Redis is not connected", { maybeDone: false });
   }
 
-  #exchange(command: Command, isLazy: boolean): Promise<unknown> {
+  #exchange(command: Command, { isLazy = false, instead }: SendOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
@@ -203,7 +210,10 @@ export class Connection {
           if (pending.isDone) return;
           pending.done();
           this.#underWay--;
-          reject(this.#failed(cause));
+          const fault = this.#failed(cause);
+          const other = instead?.(fault);
+          if (other === undefined) reject(fault);
+          else resolve(other);
         },
       );
       this.#client.send(command, isLazy);
@@ -271,7 +281,7 @@ export class Connection {
     this.#probeLater();
     if (this.#client.isReady()) {
       try {
-        await this.#exchange(new Command("ping", []), false);
+        await this.#exchange(new Command("ping", []), {});
         this.#breaker.probed();
         return;
       } catch {

@@ -74,20 +74,13 @@ export class RedisQuotaStore implements QuotaStore {
     return this.#checked;
   }
 
-  async reserve(request: ReserveRequest): Promise<ReserveResult> {
-    if (!this.legs.isTwoLegged(request.claims)) {
-      checkReserveBut(request); // the counters are checked when their words are made
-      return this.#reserve(request);
-    }
-    checkReserve(request);
-    return this.#twoLegs.reserve(request);
+  reserve(request: ReserveRequest): Promise<ReserveResult> {
+    return this.legs.isTwoLegged(request.claims) ? this.#reserveBoth(request) : this.#reserve(request);
   }
 
-  async settle(settlement: Settlement): Promise<boolean> {
-    const { namespace, holdId, amounts } = settlement;
-    checkNames(namespace, holdId);
-    checkAmounts(amounts);
-    const isSaid = settlement.claims && this.legs.isTwoLegged(settlement.claims);
+  settle(settlement: Settlement): Promise<boolean> {
+    const { namespace, holdId, claims } = settlement;
+    const isSaid = claims !== undefined && this.legs.isTwoLegged(claims);
     return isSaid || this.#twoLegs.has(namespace, holdId) ? this.#twoLegs.settle(settlement) : this.#settle(settlement);
   }
 
@@ -143,11 +136,17 @@ export class RedisQuotaStore implements QuotaStore {
     return this.#orphans.close();
   }
 
+  async #reserveBoth(request: ReserveRequest): Promise<ReserveResult> {
+    checkReserve(request);
+    return this.#twoLegs.reserve(request);
+  }
+
   async #reserve(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
     if (this.#evictionPolicy !== undefined) {
       const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
       throw new StoreUnavailable(message, { maybeDone: false });
     }
+    checkReserveBut(request); // the counters are checked when their words are made
     const { namespace, holdId, leaseMs, claims } = request;
     this.#orphans.forget(namespace, holdId, leg);
     try {
@@ -164,6 +163,8 @@ export class RedisQuotaStore implements QuotaStore {
   }
 
   async #settle(settlement: Settlement, leg?: Leg): Promise<boolean> {
+    checkNames(settlement.namespace, settlement.holdId);
+    checkAmounts(settlement.amounts);
     const reply = numberOf(await this.#scripts.run(settleCall(settlement, leg), { isLazy: true }));
     assert(reply >= 0, "a settlement has one amount for each claim");
     return reply === 1;

@@ -16,11 +16,12 @@ export const wordOfText = (text: string): string => `$${Buffer.byteLength(text)}
 /** Words in their order. ASCII only. */
 export const wordsOf = (texts: readonly string[]): Words => ({ count: texts.length, text: texts.map(wordOf).join("") });
 
-const one = wordOf("1");
-const zero = wordOf("0");
+/** Numbers below it have their words at hand: amounts are small mostly. */
+const numbersKept = 1_024;
+const known: string[] = [];
 
 /** A number; the most frequent ones are at hand. */
-export const numberWord = (value: number): string => {
-  if (value === 1) return one;
-  return value === 0 ? zero : wordOf(String(value));
-};
+export const numberWord = (value: number): string =>
+  value >= 0 && value < numbersKept && Number.isInteger(value)
+    ? (known[value] ??= wordOf(String(value)))
+    : wordOf(String(value));

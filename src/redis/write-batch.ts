@@ -1,0 +1,91 @@
+/** What is written to Redis in one turn of the event loop leaves together: one system call, one packet, one round trip. */
+import type { Command, Redis } from "ioredis";
+
+/** How long a lazy command may wait for others to share its write with, in ms. */
+const lazyMsMax = 1;
+/**
+ * Commands that leave at once, though the turn goes on: in a busy turn of some ms Redis would stand idle until its end, and this process
+ * afterwards.
+ */
+const commandsPerWrite = 8;
+
+/** Puts the commands of one client together, as one text where they have only text. */
+export class WriteBatch {
+  readonly #client: Redis;
+  /** Where they are to go; undefined: none waits. */
+  #stream: Redis["stream"] | undefined;
+  #text = "";
+  /** Before that text; where a command holds bytes. */
+  #chunks: (string | Buffer)[] = [];
+  #count = 0;
+  #linger: NodeJS.Timeout | undefined;
+  #leavesSoon = false;
+  readonly #leave = (): void => this.#flush();
+  /** What ioredis takes for the socket. */
+  readonly #sink = {
+    write: (chunk: string | Buffer): boolean => {
+      this.#add(chunk);
+      return true;
+    },
+  } as unknown as Redis["stream"];
+
+  constructor(client: Redis) {
+    this.#client = client;
+  }
+
+  /** `isLazy`: it may wait a little for others to leave with. */
+  send(command: Command, isLazy: boolean): void {
+    if (this.#client.status !== "ready") {
+      this.#client.sendCommand(command); // which says what is wrong
+      return;
+    }
+    if (this.#stream !== this.#client.stream) this.#flush();
+    this.#stream = this.#client.stream;
+    this.#client.sendCommand(command, this.#sink);
+    if (!isLazy) this.#leaveSoon();
+    else if (!this.#leavesSoon) this.#linger ??= setTimeout(this.#leave, lazyMsMax);
+  }
+
+  #leaveSoon(): void {
+    this.#count++;
+    if (this.#count >= commandsPerWrite) this.#write();
+    if (this.#leavesSoon) return;
+    this.#leavesSoon = true;
+    setImmediate(this.#leave);
+  }
+
+  #add(chunk: string | Buffer): void {
+    if (typeof chunk === "string") {
+      this.#text += chunk;
+      return;
+    }
+    if (this.#text !== "") this.#chunks.push(this.#text);
+    this.#text = "";
+    this.#chunks.push(chunk);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    this.#leavesSoon = false;
+    this.#write();
+    this.#stream = undefined;
+  }
+
+  /** To a socket that has ended nothing is written: ioredis has failed its commands. */
+  #write(): void {
+    this.#count = 0;
+    const [text, chunks, stream] = [this.#text, this.#chunks, this.#stream];
+    this.#text = "";
+    if (chunks.length > 0) this.#chunks = [];
+    if (!stream?.writable) return;
+    if (chunks.length === 0) {
+      if (text !== "") stream.write(text);
+      return;
+    }
+    stream.cork();
+    for (const chunk of chunks) stream.write(chunk);
+    if (text !== "") stream.write(text);
+    stream.uncork();
+  }
+}
