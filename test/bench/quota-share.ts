@@ -15,7 +15,7 @@ export interface QuotaShare {
 
 const turns = 3;
 /** So long V8 goes on compiling what is hot. */
-const warmUpSeconds = 6;
+const warmUpSeconds = 12;
 const readyMsMax = 20_000;
 
 /** Throws when a sidecar does not start or its requests fail. */

@@ -22,7 +22,7 @@ export interface TrafficCounts {
   readonly whole: number;
   readonly failed: number;
   readonly running: number;
-  /** The last 200. */
+  /** The last 2,000. */
   readonly faults: readonly TrafficFault[];
 }
 
@@ -85,7 +85,7 @@ const loop = async () => {
     } catch (fault) {
       counts.failed += 1;
       counts.faults.push({ atMs: Date.now(), status: fault.status ?? 0, code: String(fault.code ?? ""), message: String(fault.message).slice(0, 200), retryAfter: fault.headers?.get("retry-after") ?? null });
-      if (counts.faults.length > 200) counts.faults.shift();
+      if (counts.faults.length > 2_000) counts.faults.shift();
     }
     counts.running -= 1;
     await sleep(pauseMs * (0.8 + 0.4 * Math.random()));
