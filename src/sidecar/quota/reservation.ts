@@ -85,7 +85,12 @@ export async function reserve(
  */
 export const holdIdOf = ({ id, call }: Shaped): string => (call.downgradedFrom === undefined ? id : `${id}:d`);
 
-const leaseOf = (asked: readonly PlannedClaim[]): number => Math.min(...asked.map((p) => p.quota.reservation.leaseMs));
+/** The shortest of their leases. */
+const leaseOf = (asked: readonly PlannedClaim[]): number => {
+  let leaseMs = Number.POSITIVE_INFINITY;
+  for (const { quota } of asked) if (quota.reservation.leaseMs < leaseMs) leaseMs = quota.reservation.leaseMs;
+  return leaseMs;
+};
 
 /** Counts the refusal, and says it. */
 export function refused(deps: ReservationDeps, exchange: Shaped, reserved: Reserved): GatewayError {

@@ -35,10 +35,22 @@ const recordKey = (namespace: string, holdId: string, leg: Leg): string =>
 const indexKey = (namespace: string, leg: Leg): string =>
   leg === "Cluster" ? clusterHoldsKey(namespace) : holdsKey(namespace);
 
+/** The last index that was asked for: a sidecar has one namespace. */
+const lastIndex: Record<Leg, { namespace: string; word: string }> = {
+  Namespace: { namespace: "", word: "" },
+  Cluster: { namespace: "", word: "" },
+};
+
+const indexWord = (namespace: string, leg: Leg): string => {
+  const last = lastIndex[leg];
+  if (last.namespace !== namespace) lastIndex[leg] = { namespace, word: wordOf(indexKey(namespace, leg)) };
+  return lastIndex[leg].word;
+};
+
 /** The two keys that each hold has. */
 const holdKeys = (namespace: string, holdId: string, leg: Leg): { readonly firstKey: string; readonly keys: Words } => {
   const firstKey = recordKey(namespace, holdId, leg);
-  return { firstKey, keys: { count: 2, text: wordOf(firstKey) + wordOf(indexKey(namespace, leg)) } };
+  return { firstKey, keys: { count: 2, text: wordOf(firstKey) + indexWord(namespace, leg) } };
 };
 
 /** Holds an amount on every counter, or on none. On a Cluster all claims must be the leg's. Throws AssertionFault as ClaimWords. */

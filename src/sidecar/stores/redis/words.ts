@@ -18,10 +18,7 @@ export const wordsOf = (texts: readonly string[]): Words => ({ count: texts.leng
 
 /** Numbers below it have their words at hand: amounts are small mostly. */
 const numbersKept = 1_024;
-const known: string[] = [];
+const known: readonly string[] = Array.from({ length: numbersKept }, (_, value) => wordOf(String(value)));
 
 /** A number; the most frequent ones are at hand. */
-export const numberWord = (value: number): string =>
-  value >= 0 && value < numbersKept && Number.isInteger(value)
-    ? (known[value] ??= wordOf(String(value)))
-    : wordOf(String(value));
+export const numberWord = (value: number): string => known[value] ?? wordOf(String(value));
