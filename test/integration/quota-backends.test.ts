@@ -156,6 +156,29 @@ describe.each([{ store: "memory" }, { store: "Redis" }])("by Backend, in $store:
     expect(await used(gateway, "common/tph/all")).toBe(0);
   });
 
+  test("room that another caller takes while the first backend fails is a refusal, which tells of the next one's counters", async () => {
+    await start(rph(9) + common);
+    await ask(gateway); // now Redis knows the scripts: what is given back is there before the next reserve
+    const store = gateway.stores.quota;
+    const reserve = store.reserve.bind(store);
+    let asked = 0;
+    Object.assign(store, {
+      reserve: async (request: Parameters<typeof reserve>[0]) => {
+        asked++;
+        if (asked === 2) await fill(gateway, "common/tph/all", 100_000);
+        return reserve(request);
+      },
+    });
+    gateway.provider.behaveFor(keyOf.a, "status=503");
+    const answer = await ask(gateway);
+    expect([answer.status, called(gateway)]).toEqual([429, "aa"]);
+    expect(answer.json.error?.message).toContain("quota default/common, limit tph");
+    expect(answer.headers.get("ratelimit")).toMatch(/^"common\/tph";r=0;t=\d+, "q\/rph";r=9;t=\d+$/); // b's, which has had none
+    await expectSettled(gateway);
+    expect([await usedBy("rph"), await used(gateway, "common/rph/all")]).toEqual([{ a: 2 }, 2]);
+    expect(await used(gateway, "common/run/all", running)).toBe(0);
+  });
+
   test("the second backend's silence is charged to it as held, whatever the first one answered", async () => {
     await start(quota("q", [perHour("tph", "OutputTokens", 999)]), { rule: `${retries}\n      ${shortTimeouts}` });
     gateway.provider.behaveFor(keyOf.a, "status=503");

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { StoreUnavailable } from "../../src/sidecar/ports/store-unavailable.ts";
 import { chat, send, until } from "../fixtures/calls.ts";
 import { openRoute, quotaYaml, startTestGateway, type TestGateway } from "../fixtures/sidecar.ts";
 
@@ -141,6 +142,24 @@ describe("the exact cache", () => {
     expect(second.headers.get("age")).toBe("0");
     expect(second.text).toBe(first.text);
     expect(gateway.provider.requests).toHaveLength(1);
+  });
+
+  test("that fails is passed over; an outage is counted, and a fault of ours is in the log besides", async () => {
+    gateway = await cached();
+    const failWith = (fault: Error) => {
+      const fail = () => Promise.reject(fault);
+      Object.assign(gateway.stores.cache, { get: fail, put: fail });
+    };
+    const errors = () => gateway.logLines.filter((line) => line.includes("the cache")).length;
+    failWith(new StoreUnavailable("away", { maybeDone: false }));
+    expect((await ask("one")).status).toBe(200);
+    expect(errors()).toBe(0);
+    failWith(new Error("ours"));
+    expect((await ask("two")).status).toBe(200);
+    await until("both are told", () => errors() === 2);
+    const metrics = await gateway.sidecar.metrics.registry.metrics();
+    expect(metrics).toContain('{result="unavailable"} 2\n');
+    expect(metrics).toContain('{result="fault"} 2\n');
   });
 
   test("knows the same request whatever its spelling, and another one by any member", async () => {

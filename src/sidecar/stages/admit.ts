@@ -2,6 +2,7 @@
  * Stage 6: reserves every quota that applies and looks the cache up, both in one round trip. What it took it gives back in
  * here: settled at what the call really cost, released when nothing was called.
  */
+import type { Log } from "../../base/log.ts";
 import type { ModelConfig, RouteConfig } from "../../config/contract.ts";
 import { unknownModel } from "../../config/model-defaults.ts";
 import type { QuotaConfig } from "../../config/quota.ts";
@@ -43,6 +44,7 @@ export interface AdmitDeps extends ReservationDeps, TargetOrderDeps {
   readonly cacheStore: CacheStore;
   readonly seal: CacheSeal;
   readonly sizes: OutputSizes;
+  readonly log: Log;
   /** For requests that limits refuse which name another model; absent: they are refused. */
   readonly downgrade?: Downgrade | undefined;
 }
@@ -124,7 +126,7 @@ async function lookUp(
     return isHit ? { ...answer, ageMs, ttlMs: plan.ttlMs } : undefined;
   } catch (fault) {
     // the cache is skipped, the call goes on: what is being reserved at this moment must be kept by somebody
-    deps.metrics.cacheLookup(fault instanceof StoreUnavailable ? "unavailable" : "fault");
+    cacheFailed(deps, fault, "an answer was not looked up in the cache");
     return undefined;
   }
 }
@@ -138,8 +140,15 @@ function cacheStatus(plan: CachePlan, found: { ageMs: number } | undefined): str
 function filler(deps: AdmitDeps, plan: CachePlan, exchange: Shaped): (answer: CacheableAnswer) => void {
   return (answer) => {
     const sealed = deps.seal.seal(plan.name, { ...answer, storedAtMs: exchange.clock.nowMs() });
-    deps.cacheStore.put(exchange.identity.namespace, plan.name, sealed, plan.ttlMs).catch((fault: unknown) => {
-      deps.metrics.cacheLookup(fault instanceof StoreUnavailable ? "unavailable" : "fault");
-    });
+    deps.cacheStore
+      .put(exchange.identity.namespace, plan.name, sealed, plan.ttlMs)
+      .catch((fault: unknown) => cacheFailed(deps, fault, "an answer was not put into the cache"));
   };
+}
+
+/** An outage is counted; anything else is a fault of ours, which somebody is to see. */
+function cacheFailed({ metrics, log }: AdmitDeps, fault: unknown, what: string): void {
+  const isAway = fault instanceof StoreUnavailable;
+  metrics.cacheLookup(isAway ? "unavailable" : "fault");
+  if (!isAway) log.error({ err: fault }, what);
 }

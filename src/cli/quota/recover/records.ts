@@ -1,6 +1,7 @@
 /** What audit records tell of charges (src/sidecar/stages/record.ts). What is no record, or a broken one, never stops anything. */
 import { clusterNamespace, prefixOf } from "../../../redis/keys.ts";
 import { listAt, memberAt, textAt } from "../../check/members.ts";
+import { jsonOf } from "../simulate/lines.ts";
 
 /** A counter that a call was held on: its key in Redis, the units, and how long its window still ran, ms (Sliding: nothing that is of use). */
 export interface HeldOn {
@@ -42,16 +43,10 @@ const isUnits = (value: unknown): value is number =>
 
 /** Reads one line. Never throws. */
 export const parseCharge = (line: string): ParsedCharge => {
-  const text = line.trim();
-  if (text === "") return { kind: "other" };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { kind: "bad", why: "is no JSON" };
-  }
-  const kind = textAt(value, "record");
-  return kind === "intent" || kind === "outcome" ? recordOf(kind, value) : { kind: "other" };
+  const read = jsonOf(line);
+  if (read.kind !== "json") return read;
+  const kind = textAt(read.value, "record");
+  return kind === "intent" || kind === "outcome" ? recordOf(kind, read.value) : { kind: "other" };
 };
 
 const recordOf = (kind: ChargeRecord["kind"], value: unknown): ParsedCharge => {

@@ -56,3 +56,19 @@ async function* chunksOf(path: string, start: number): AsyncGenerator<Buffer> {
     throw new QuotaCommandFault(`--from ${path}: cannot be read (${String(fault.code)})`);
   }
 }
+
+/** What a line holds as JSON; `other`: it is empty. Never throws. */
+export const jsonOf = (
+  line: string,
+):
+  | { readonly kind: "json"; readonly value: unknown }
+  | { readonly kind: "other" }
+  | { readonly kind: "bad"; readonly why: string } => {
+  const text = line.trim();
+  if (text === "") return { kind: "other" };
+  try {
+    return { kind: "json", value: JSON.parse(text) };
+  } catch {
+    return { kind: "bad", why: "is no JSON" };
+  }
+};

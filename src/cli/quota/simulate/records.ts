@@ -4,6 +4,7 @@ import type { Ending } from "../../../sidecar/exchange.ts";
 import { matchPath } from "../../../sidecar/openai/paths.ts";
 import { type Usage, usageCountMax } from "../../../sidecar/openai/usage.ts";
 import { listAt, memberAt, numberAt, textAt } from "../../check/members.ts";
+import { jsonOf } from "./lines.ts";
 
 /** What both kinds tell. */
 interface Common {
@@ -65,14 +66,9 @@ class BadRecord extends Error {
 
 /** Reads one line. Never throws. */
 export const parseRecord = (line: string): Parsed => {
-  const text = line.trim();
-  if (text === "") return { kind: "other" };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { kind: "bad", why: "is no JSON" };
-  }
+  const read = jsonOf(line);
+  if (read.kind !== "json") return read;
+  const { value } = read;
   try {
     const kind = textAt(value, "record");
     if (kind === "intent") return intentOf(value);
