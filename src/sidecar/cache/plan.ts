@@ -28,11 +28,6 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
   if (!control.lookUp && !control.store) return undefined;
   const partition = partitionOf(exchange, route, cache.partition);
   if (partition === undefined) return undefined;
-  const canonical: Buffer[] = [];
-  canonicalDigest(body.document, {
-    omit: omitted,
-    update: (chunk) => canonical.push(Buffer.from(chunk)), // the writer uses its chunk again
-  });
   const { headers } = exchange.request;
   const names = [
     partition,
@@ -43,7 +38,8 @@ export function planCache(exchange: Shaped, route: RouteConfig, seal: CacheSeal)
     exchange.query,
   ];
   for (const header of headersInName) names.push(String(headers[header] ?? ""));
-  const name = seal.nameOf(names, Buffer.concat(canonical));
+  const { document } = body;
+  const name = seal.nameOf(names, (update) => canonicalDigest(document, { omit: omitted, update }));
   return { name, ttlMs: cache.ttlMs, control };
 }
 

@@ -47,17 +47,34 @@ describe("a sealed answer", () => {
   test("has a name that differs by every name and by the content, wherever they are cut", () => {
     const seal = new CacheSeal([key("a")]);
     const lists = [["a", "b"], ["ab", ""], ["", "ab"], ["a", "b", ""], ["b", "a"], ["1:a", "b"], ["a1:b"]];
-    const names = lists.flatMap((list) => [seal.nameOf(list, Buffer.from("x")), seal.nameOf(list, Buffer.from("y"))]);
+    const names = lists.flatMap((list) =>
+      ["x", "y"].map((text) => seal.nameOf(list, (take) => take(Buffer.from(text)))),
+    );
     expect(new Set(names).size).toBe(names.length);
   });
 
-  test("has the name that HMAC-SHA-256 gives", () => {
+  test.each([
+    [],
+    [0],
+    [7],
+    [16_000, 400, 1],
+    [16_384],
+    [16_385],
+    [4_096, 4_096, 4_096, 4_096, 4_096],
+    [50_000, 3, 50_000],
+  ])("has the name that HMAC-SHA-256 gives, of content in pieces of %s, %s, %s bytes", (...sizes) => {
     const secret = randomBytes(32);
     const derived = Buffer.from(hkdfSync("sha256", secret, "sidegate", "cache-name", 32));
-    const name = new CacheSeal([{ id: "k", secret: secret.toString("base64") }]).nameOf(
-      ["ab", "c"],
-      Buffer.from("content"),
-    );
-    expect(name).toBe(`k.${createHmac("sha256", derived).update("2:ab1:ccontent").digest("base64url")}`);
+    const pieces = sizes.filter((size) => size !== undefined).map((size) => randomBytes(size));
+    const seal = new CacheSeal([{ id: "k", secret: secret.toString("base64") }]);
+    const name = seal.nameOf(["ab", "c"], (take) => {
+      for (const piece of pieces) {
+        const borrowed = Buffer.from(piece);
+        take(borrowed);
+        borrowed.fill(0);
+      }
+    });
+    const hmac = createHmac("sha256", derived).update("2:ab1:c").update(Buffer.concat(pieces));
+    expect(name).toBe(`k.${hmac.digest("base64url")}`);
   });
 });

@@ -46,15 +46,36 @@ function macKeyOf(key: Buffer): MacKey {
   return { inner, outer };
 }
 
+/** Where what is hashed is put together: mostly it is short, and nobody else runs meanwhile. */
+const place = Buffer.allocUnsafeSlow(16_384);
+
+/** Takes bytes piece by piece. A piece is only valid during the call. */
+type Feed = (update: (piece: Buffer) => void) => void;
+
 /**
  * HMAC-SHA-256 of names and content in base64url; the length of each name stands before it, so that no two lists are spelt alike.
  * Two one-shot hashes: Node's streaming Hmac costs four times as much for a few hundred bytes.
  */
-function macOf(key: MacKey, names: readonly string[], content: Buffer): string {
+function macOf(key: MacKey, names: readonly string[], content: Feed): string {
   let text = "";
   for (const name of names) text += `${name.length}:${name}`;
-  const digest = hash("sha256", Buffer.concat([key.inner, Buffer.from(text), content]), "buffer");
-  return hash("sha256", Buffer.concat([key.outer, digest]), "base64url");
+  const before: Buffer[] = []; // what has had no room
+  let used = key.inner.copy(place);
+  const update = (piece: Buffer): void => {
+    if (used + piece.length > place.length) {
+      before.push(Buffer.from(place.subarray(0, used)));
+      used = 0;
+    }
+    if (piece.length > place.length) before.push(Buffer.from(piece));
+    else used += piece.copy(place, used);
+  };
+  update(Buffer.from(text));
+  content(update);
+  const last = place.subarray(0, used);
+  const digest = hash("sha256", before.length === 0 ? last : Buffer.concat([...before, last]), "latin1");
+  used = key.outer.copy(place);
+  used += place.write(digest, used, "latin1");
+  return hash("sha256", place.subarray(0, used), "base64url");
 }
 
 /** Seals, opens and names entries with the namespace's keys; the newest key seals, all of them open. */
@@ -68,8 +89,8 @@ export class CacheSeal {
     }));
   }
 
-  /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. */
-  nameOf(names: readonly string[], content: Buffer): string {
+  /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. `content` may not ask for another. */
+  nameOf(names: readonly string[], content: Feed): string {
     const [key] = this.#keys;
     assert(key, "a namespace has at least one key");
     return `${key.id}.${macOf(key.name, names, content)}`;

@@ -11,12 +11,14 @@ import type { JsonDocument } from "./view.ts";
 export interface CanonicalOptions {
   /** Members of the top object that are left out. */
   readonly omit?: ReadonlySet<string>;
-  /** Takes the canonical bytes piece by piece. A piece is only valid during the call: its memory is used again. */
+  /** Takes the canonical bytes piece by piece. A piece is only valid during the call: its memory is used again. May not write another document. */
   readonly update: (chunk: Buffer) => void;
 }
 
 /** Bytes gathered before they are handed on; a call into a hash costs as much as hashing some hundred bytes. */
 const chunkBytes = 4096;
+/** One for all: a document is written in one go, and nobody else runs meanwhile. */
+const chunkPlace = Buffer.allocUnsafeSlow(chunkBytes);
 /** Longer runs are handed on from the document itself. */
 const copiedBytesMax = 1024;
 /** Shorter runs are copied in a loop: a call would cost more. */
@@ -43,7 +45,7 @@ class CanonicalWriter {
   readonly #bytes: Buffer;
   readonly #tape: tapes.Tape;
   readonly #update: (chunk: Buffer) => void;
-  readonly #chunk = Buffer.allocUnsafe(chunkBytes);
+  readonly #chunk = chunkPlace;
   readonly #escape: Escape = { codePoint: 0, byteLength: 0 };
   #used = 0;
 
@@ -175,7 +177,18 @@ function isOneOf(bytes: Buffer, tape: tapes.Tape, key: number, names: ReadonlySe
 const comparedKeysMax = 16;
 
 function sortedKeys(bytes: Buffer, tape: tapes.Tape, keys: number[]): number[] {
-  if (keys.length <= comparedKeysMax) return keys.sort((a, b) => compareKeys(bytes, tape, a, b));
+  if (keys.length <= comparedKeysMax) return insertionSorted(bytes, tape, keys);
   const decoded = keys.map((key) => ({ key, text: decodedText(bytes, tape, key) }));
   return decoded.sort((a, b) => (a.text < b.text ? -1 : 1)).map(({ key }) => key);
+}
+
+/** In place: V8's own sort takes memory for each call, which costs more than so few comparisons. */
+function insertionSorted(bytes: Buffer, tape: tapes.Tape, keys: number[]): number[] {
+  for (let at = 1; at < keys.length; at++) {
+    const key = keys[at] as number; // within its length
+    let to = at;
+    for (; to > 0 && compareKeys(bytes, tape, keys[to - 1] as number, key) > 0; to--) keys[to] = keys[to - 1] as number;
+    keys[to] = key;
+  }
+  return keys;
 }

@@ -1,9 +1,11 @@
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { constants, createReadStream, mkdtempSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { AuditUnavailable } from "../ports/audit-sink.ts";
-import { fileAuditSink } from "./lines.ts";
+import { auditWriteTimeoutMs, descriptorAuditSink, fileAuditSink } from "./lines.ts";
 
 const fresh = (): string => join(mkdtempSync(join(tmpdir(), "audit-")), "audit.jsonl");
 
@@ -44,5 +46,36 @@ describe("the audit file", () => {
     const sink = fileAuditSink("/dev/full");
     await expect(sink.write("{}")).rejects.toBeInstanceOf(AuditUnavailable);
     await sink.close();
+  });
+});
+
+describe("a pipe that nobody reads", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  test("refuses what waits for 5 s, and serves again when somebody does, each group with its own time", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const path = join(mkdtempSync(join(tmpdir(), "audit-")), "fifo");
+    execFileSync("mkfifo", [path]);
+    const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+    const sink = descriptorAuditSink(fd);
+    await sink.write("first");
+    vi.advanceTimersByTime(auditWriteTimeoutMs - 1); // its time is not that of the next one
+    const line = "x".repeat(200_000);
+    const stuck = sink.write(line).catch((fault: unknown) => fault);
+    await endOfTurn();
+    vi.advanceTimersByTime(auditWriteTimeoutMs - 1);
+    expect(await Promise.race([stuck, endOfTurn("waits")])).toBe("waits");
+    vi.advanceTimersByTime(1);
+    expect(await stuck).toBeInstanceOf(AuditUnavailable);
+    const reader = createReadStream(path);
+    let seen = "";
+    reader.on("data", (chunk) => {
+      seen += chunk;
+    });
+    await sink.write("last");
+    await vi.waitUntil(() => seen.endsWith("last\n"));
+    expect(seen).toBe(`first\n${line}\nlast\n`);
+    await sink.close();
+    reader.destroy();
   });
 });

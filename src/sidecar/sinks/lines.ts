@@ -28,6 +28,9 @@ class LineSink implements AuditSink {
   readonly #destination: Destination;
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** What to do when the group that is being written takes too long; after it has ended nothing. */
+  #late: (() => void) | undefined;
   #closed = false;
   constructor(destination: Destination) {
     this.#destination = destination;
@@ -50,7 +53,7 @@ class LineSink implements AuditSink {
       const group = this.#queue;
       this.#queue = [];
       try {
-        await withTimeout(this.#commit(group), auditWriteTimeoutMs);
+        await this.#bounded(this.#commit(group));
         for (const waiting of group) waiting.resolve();
       } catch (cause) {
         const fault = new AuditUnavailable("the audit record could not be written", { cause });
@@ -59,6 +62,16 @@ class LineSink implements AuditSink {
       }
     }
     this.#writing = undefined;
+  }
+
+  /** One timer for all groups, as one is written at a time: a timer for each would cost as much as the write. */
+  #bounded(work: Promise<void>): Promise<void> {
+    this.#timer ??= setTimeout(() => this.#late?.(), auditWriteTimeoutMs).unref();
+    this.#timer.refresh();
+    return new Promise((resolve, reject) => {
+      this.#late = () => reject(new Error(`no answer within ${auditWriteTimeoutMs} ms`));
+      work.then(resolve, reject);
+    });
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {
@@ -72,16 +85,9 @@ class LineSink implements AuditSink {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#writing;
+    clearTimeout(this.#timer);
     await this.#reset();
   }
-}
-
-function withTimeout(work: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
 /** Appends, creates with mode 0600, and returns from each write when the data is on the disk: one system call for both. */
