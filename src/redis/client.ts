@@ -1,6 +1,6 @@
-import { Cluster, type Command, Redis, type RedisOptions } from "ioredis";
+import { Cluster, type Command, type Redis, type RedisOptions } from "ioredis";
 import type { RedisTarget } from "./url.ts";
-import { WriteBatch } from "./write-batch.ts";
+import { BatchingRedis } from "./write-batch.ts";
 
 /** Default bound of the TCP and TLS handshake, ms. */
 export const connectTimeoutMsDefault = 1_000;
@@ -67,7 +67,7 @@ const sharedOptions = ({ target, connectTimeoutMs, tlsCa, name }: ClientSettings
 const openSingle = (settings: ClientSettings): Client => {
   const { target, random } = settings;
   const [first] = target.hosts;
-  const client: Redis = new Redis({
+  const client = new BatchingRedis({
     ...sharedOptions(settings),
     retryStrategy: (times) => retryDelay(times, random),
     db: target.database,
@@ -84,10 +84,9 @@ const openSingle = (settings: ClientSettings): Client => {
   });
   observe(client, settings);
 
-  const batch = new WriteBatch(client);
   return {
     isReady: () => client.status === "ready",
-    send: (command, isLazy) => batch.send(command, isLazy),
+    send: (command, isLazy) => client.sendTogether(command, isLazy),
     masters: () => [client],
     reconnect: () => reconnect(client),
     close: () => client.disconnect(),

@@ -1,5 +1,7 @@
 /** What is written to Redis in one turn of the event loop leaves together: one system call, one packet, one round trip. */
-import type { Command, Redis } from "ioredis";
+import { type Command, Redis, type RedisOptions } from "ioredis";
+
+type WriteableStream = NonNullable<Parameters<Redis["sendCommand"]>[1]>;
 
 /** How long a lazy command may wait for others to share its write with, in ms. */
 const lazyMsMax = 1;
@@ -8,6 +10,29 @@ const lazyMsMax = 1;
  * afterwards.
  */
 const commandsPerWrite = 8;
+
+/**
+ * A client whose commands may be put together. What it is asked in any other way goes behind what waits here: replies come in the order in
+ * which commands were written, so one that passed others would be given theirs.
+ */
+export class BatchingRedis extends Redis {
+  readonly #batch = new WriteBatch(this);
+
+  constructor(options: Omit<RedisOptions, "replyMapping">) {
+    super(options);
+  }
+
+  /** `isLazy`: it may wait a little for others to leave with. */
+  sendTogether(command: Command, isLazy: boolean): void {
+    this.#batch.send(command, isLazy);
+  }
+
+  override sendCommand(command: Command, stream?: WriteableStream): unknown {
+    // The constructor of Redis may send, before there is a batch.
+    if (#batch in this && stream !== this.#batch.sink) this.#batch.flush();
+    return super.sendCommand(command, stream);
+  }
+}
 
 /** Puts the commands of one client together, as one text where they have only text. */
 export class WriteBatch {
@@ -20,14 +45,14 @@ export class WriteBatch {
   #count = 0;
   #linger: NodeJS.Timeout | undefined;
   #leavesSoon = false;
-  readonly #leave = (): void => this.#flush();
+  readonly #leave = (): void => this.flush();
   /** What ioredis takes for the socket. */
-  readonly #sink = {
+  readonly sink = {
     write: (chunk: string | Buffer): boolean => {
       this.#add(chunk);
       return true;
     },
-  } as unknown as Redis["stream"];
+  } as unknown as WriteableStream;
 
   constructor(client: Redis) {
     this.#client = client;
@@ -39,11 +64,20 @@ export class WriteBatch {
       this.#client.sendCommand(command); // which says what is wrong
       return;
     }
-    if (this.#stream !== this.#client.stream) this.#flush();
+    if (this.#stream !== this.#client.stream) this.flush();
     this.#stream = this.#client.stream;
-    this.#client.sendCommand(command, this.#sink);
+    this.#client.sendCommand(command, this.sink);
     if (!isLazy) this.#leaveSoon();
     else if (!this.#leavesSoon) this.#linger ??= setTimeout(this.#leave, lazyMsMax);
+  }
+
+  /** Writes what waits. */
+  flush(): void {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    this.#leavesSoon = false;
+    this.#write();
+    this.#stream = undefined;
   }
 
   #leaveSoon(): void {
@@ -62,14 +96,6 @@ export class WriteBatch {
     if (this.#text !== "") this.#chunks.push(this.#text);
     this.#text = "";
     this.#chunks.push(chunk);
-  }
-
-  #flush(): void {
-    clearTimeout(this.#linger);
-    this.#linger = undefined;
-    this.#leavesSoon = false;
-    this.#write();
-    this.#stream = undefined;
   }
 
   /** To a socket that has ended nothing is written: ioredis has failed its commands. */
