@@ -27,7 +27,7 @@ const bundles: readonly Bundle[] = [
   {
     name: "sidecar",
     nodeFlags: [
-      "--max-semi-space-size=4", // MiB; a young generation that holds the requests under way: 1 MiB costs a third more CPU, 16 MiB 30 MB more
+      "--max-semi-space-size=6", // MiB; a young generation that holds the requests under way: 1 MiB costs half more CPU, 4 a tenth more, 16 takes 30 MB more
       "--max-old-space-size=48", // MiB; a ceiling per pod
       "--max-http-header-size=65536", // bytes; our own limit answers with an error body before this one cuts
       "--disable-proto=delete", // JSON from outside cannot reach prototypes

@@ -54,10 +54,14 @@ export const httpServer = (server: Server): HttpServer => ({
 
 /** A server that hands every request to `take` before any body is read. Not listening yet. */
 export function proxyServer(take: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
-  /** The newest request of each connection. */
+  /** The newest request of each connection, until it is answered: kept longer, all that a request is made of would grow old in the heap. */
   const running = new WeakMap<Socket, ServerResponse>();
   const handle: typeof take = (request, response) => {
-    running.set(request.socket, response);
+    const { socket } = request;
+    running.set(socket, response);
+    response.once("close", () => {
+      if (running.get(socket) === response) running.delete(socket);
+    });
     take(request, response);
   };
   const server = createServer(
