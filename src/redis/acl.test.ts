@@ -15,7 +15,7 @@ test("a sidecar's user may run what the code runs, and nothing else", () => {
   }
   for (const name of readdirSync(stores).filter((file) => /(?<!\.test|\.generated)\.ts$/.test(file))) {
     const source = readFileSync(join(stores, name), "utf8");
-    for (const [, command = ""] of source.matchAll(/\b(?:send|aside|#exchange|ScriptHead)\("([a-z]+)"/g))
+    for (const [, command = ""] of source.matchAll(/\b(?:send|aside|ScriptHead|new Command)\("([a-z]+)"/g))
       used.add(command);
   }
   expect([...aclCommands].toSorted()).toEqual([...used].toSorted());

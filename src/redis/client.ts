@@ -28,7 +28,7 @@ export interface ClientSettings {
 /** The connection to one Redis, whatever its topology. Commands are neither queued while it is away nor ever sent again. */
 export interface Client {
   isReady(): boolean;
-  /** Writes at the end of this turn of the event loop at the latest, together with others. `isLazy`: it may wait a little for them. */
+  /** Writes at the end of this turn of the event loop at the latest, together with others. `isLazy`: up to 1 ms later, but on a Cluster. */
   send(command: Command, isLazy: boolean): void;
   /** The nodes that take writes. */
   masters(): readonly Redis[];

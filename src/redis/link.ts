@@ -87,7 +87,7 @@ export class RedisLink {
     return reply;
   }
 
-  /** The replies of many commands that leave together, in their order. Throws RedisUnavailable if any of them fails. */
+  /** The replies of many commands, of which none waits for another, in their order. Throws RedisUnavailable if any of them fails. */
   sendAll(commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
     if (!this.#client.isReady()) return Promise.reject(this.#away());
     return this.#within(

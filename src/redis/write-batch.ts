@@ -1,4 +1,4 @@
-/** What is written to Redis in one turn of the event loop leaves together: one system call, one packet, one round trip. */
+/** What is written to Redis in one turn of the event loop leaves together, in one system call for eight commands. */
 import { type Command, Redis, type RedisOptions } from "ioredis";
 
 type WriteableStream = NonNullable<Parameters<Redis["sendCommand"]>[1]>;
@@ -22,7 +22,7 @@ export class BatchingRedis extends Redis {
     super(options);
   }
 
-  /** `isLazy`: it may wait a little for others to leave with. */
+  /** `isLazy`: it may wait up to 1 ms for others to leave with. */
   sendTogether(command: Command, isLazy: boolean): void {
     this.#batch.send(command, isLazy);
   }
@@ -32,12 +32,18 @@ export class BatchingRedis extends Redis {
     if (#batch in this && stream !== this.#batch.sink) this.#batch.flush();
     return super.sendCommand(command, stream);
   }
+
+  /** What waits leaves before: it is answered, or known to be lost, as if it had left at once. */
+  override disconnect(reconnect?: boolean): void {
+    if (#batch in this) this.#batch.flush();
+    super.disconnect(reconnect);
+  }
 }
 
 /** Puts the commands of one client together, as one text where they have only text. */
 export class WriteBatch {
   readonly #client: Redis;
-  /** Where they are to go; undefined: none waits. */
+  /** Where what waits is to go; undefined: nothing waits. */
   #stream: Redis["stream"] | undefined;
   #text = "";
   /** Before that text; where a command holds bytes. */
@@ -58,7 +64,7 @@ export class WriteBatch {
     this.#client = client;
   }
 
-  /** `isLazy`: it may wait a little for others to leave with. */
+  /** `isLazy`: it may wait up to 1 ms for others to leave with, and does not count among the eight. */
   send(command: Command, isLazy: boolean): void {
     if (this.#client.status !== "ready") {
       this.#client.sendCommand(command); // which says what is wrong
@@ -98,7 +104,7 @@ export class WriteBatch {
     this.#chunks.push(chunk);
   }
 
-  /** To a socket that has ended nothing is written: ioredis has failed its commands. */
+  /** To a socket that has ended nothing is written: ioredis fails its commands when it closes. */
   #write(): void {
     this.#count = 0;
     const [text, chunks, stream] = [this.#text, this.#chunks, this.#stream];

@@ -54,14 +54,10 @@ export const httpServer = (server: Server): HttpServer => ({
 
 /** A server that hands every request to `take` before any body is read. Not listening yet. */
 export function proxyServer(take: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
-  /** The newest request of each connection, until it is answered: kept longer, all that a request is made of would grow old in the heap. */
+  /** The newest request of each connection. */
   const running = new WeakMap<Socket, ServerResponse>();
   const handle: typeof take = (request, response) => {
-    const { socket } = request;
-    running.set(socket, response);
-    response.once("close", () => {
-      if (running.get(socket) === response) running.delete(socket);
-    });
+    running.set(request.socket, response);
     take(request, response);
   };
   const server = createServer(

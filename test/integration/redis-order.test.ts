@@ -4,6 +4,7 @@ import { Command } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Client, openClient } from "../../src/redis/client.ts";
 import { parseRedisUrl } from "../../src/redis/url.ts";
+import { until } from "../fixtures/calls.ts";
 import { startRedis, type TestRedis } from "../fixtures/redis.ts";
 
 let redis: TestRedis;
@@ -39,4 +40,13 @@ test("what is asked beside the batch keeps its place among what waits there", as
     if (number % 29 === 0) await endOfTurn();
   }
   expect(await Promise.all(told)).toEqual(Array.from({ length: 400 }, (_, number) => String(number)));
+});
+
+test("what waits when the connection is dropped leaves before", async () => {
+  const command = new Command("set", ["left", "yes"], { replyEncoding: "utf8" });
+  client.send(command, true);
+  client.reconnect();
+  await command.promise.catch(() => undefined); // its answer may be lost with the connection
+  await until("it has left", async () => (await redis.command("GET left")) === "yes");
+  await until("the client is back", () => client.isReady());
 });

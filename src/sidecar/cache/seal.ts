@@ -49,7 +49,7 @@ function macKeyOf(key: Buffer): MacKey {
 /** Where what is hashed is put together: mostly it is short, and nobody else runs meanwhile. */
 const place = Buffer.allocUnsafeSlow(16_384);
 
-/** Takes bytes piece by piece. A piece is only valid during the call. */
+/** Gives bytes piece by piece. A piece is only valid during the call. */
 type Feed = (update: (piece: Buffer) => void) => void;
 
 /**
@@ -89,7 +89,7 @@ export class CacheSeal {
     }));
   }
 
-  /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. `content` may not ask for another. */
+  /** The entry's name: a MAC, so that names say nothing about prompts and cannot be guessed from outside. `content` may not ask for another. Throws AssertionFault without a key. */
   nameOf(names: readonly string[], content: Feed): string {
     const [key] = this.#keys;
     assert(key, "a namespace has at least one key");

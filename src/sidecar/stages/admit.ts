@@ -1,5 +1,5 @@
 /**
- * Stage 6: reserves every quota that applies and looks the cache up, both in one round trip. What it took it gives back in
+ * Stage 6: reserves every quota that applies and looks the cache up, neither waiting for the other. What it took it gives back in
  * here: settled at what the call really cost, released when nothing was called.
  */
 import type { Log } from "../../base/log.ts";
@@ -71,7 +71,7 @@ export const admit = (deps: AdmitDeps): Stage<Shaped, Admitted> => {
     const planned = claimsOf(quotas, exchange, model);
     checkBounds(planned, exchange, model);
     const plan = planCache(exchange, deps.route, deps.seal);
-    // both are asked in one tick, so both travel in one write; neither waits for the other
+    // both are asked in one tick, so they travel together; neither waits for the other
     const turns = targets && planned.some(isByBackend) ? turnsOf(quotas, exchange, model, targets) : undefined;
     const reserving = turns ? turns.admit(planned) : hold(deps, exchange, planned, learns);
     const looking = plan?.control.lookUp === true ? lookUp(deps, plan, exchange) : undefined;

@@ -34,9 +34,9 @@ export interface ConnectionSettings {
 
 /** How a command is sent. */
 export interface SendOptions {
-  /** It may wait a little for others to leave with. */
+  /** It may wait up to 1 ms for others to leave with; on a Cluster it does not. */
   readonly isLazy?: boolean;
-  /** Asked when an error came in reply: what to answer in its place; undefined: the fault. */
+  /** Asked when it failed within the timeout: what to answer in its place; undefined: the fault. Must not throw. */
   readonly instead?: (fault: StoreUnavailable) => Promise<unknown> | undefined;
 }
 
@@ -131,8 +131,8 @@ export class Connection {
   }
 
   /**
-   * Sends a command that nothing depends on: neither the breaker nor the state hears of its fate, and it waits a little for others
-   * to leave with. Rejects with StoreUnavailable when it was not answered within 1 s.
+   * Sends a command that nothing depends on: neither the breaker nor the state hears of its fate, and it waits up to 1 ms for
+   * others to leave with. Rejects with StoreUnavailable when it was not answered within 1 s.
    */
   async aside(name: string, args: string[]): Promise<unknown> {
     if (this.#isClosed || !this.#client.isReady())

@@ -81,7 +81,7 @@ export class RedisQuotaStore implements QuotaStore {
   settle(settlement: Settlement): Promise<boolean> {
     const { namespace, holdId, claims } = settlement;
     const isSaid = claims !== undefined && this.legs.isTwoLegged(claims);
-    return isSaid || this.#twoLegs.has(namespace, holdId) ? this.#twoLegs.settle(settlement) : this.#settle(settlement);
+    return isSaid || this.#twoLegs.has(namespace, holdId) ? this.#settleBoth(settlement) : this.#settle(settlement);
   }
 
   async release(namespace: string, holdId: string): Promise<boolean> {
@@ -139,6 +139,13 @@ export class RedisQuotaStore implements QuotaStore {
   async #reserveBoth(request: ReserveRequest): Promise<ReserveResult> {
     checkReserve(request);
     return this.#twoLegs.reserve(request);
+  }
+
+  /** All of it is looked at before any of it is sent. */
+  async #settleBoth(settlement: Settlement): Promise<boolean> {
+    checkNames(settlement.namespace, settlement.holdId);
+    checkAmounts(settlement.amounts);
+    return this.#twoLegs.settle(settlement);
   }
 
   async #reserve(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {

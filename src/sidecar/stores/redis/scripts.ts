@@ -36,15 +36,14 @@ const indexKey = (namespace: string, leg: Leg): string =>
   leg === "Cluster" ? clusterHoldsKey(namespace) : holdsKey(namespace);
 
 /** The last index that was asked for: a sidecar has one namespace. */
-const lastIndex: Record<Leg, { namespace: string; word: string }> = {
-  Namespace: { namespace: "", word: "" },
-  Cluster: { namespace: "", word: "" },
-};
+const lastIndex: Partial<Record<Leg, { readonly namespace: string; readonly word: string }>> = {};
 
 const indexWord = (namespace: string, leg: Leg): string => {
   const last = lastIndex[leg];
-  if (last.namespace !== namespace) lastIndex[leg] = { namespace, word: wordOf(indexKey(namespace, leg)) };
-  return lastIndex[leg].word;
+  if (last?.namespace === namespace) return last.word;
+  const word = wordOf(indexKey(namespace, leg));
+  lastIndex[leg] = { namespace, word };
+  return word;
 };
 
 /** The two keys that each hold has. */
