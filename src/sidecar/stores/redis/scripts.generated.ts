@@ -44,7 +44,7 @@ return string.format("%d", math.min(used, unitsMax))
 -- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1] how long a reserve that comes late is turned away (ms; 0: not)
--- RETURNS 1 given back · 0 the hold was gone
+-- RETURNS 1 given back | 0 the hold was gone
 
 local record = redis.call("GET", KEYS[1])
 if ARGV[1] ~= "0" then
@@ -105,7 +105,7 @@ return gone
 --   units for each token of output (may be a fraction)
 -- RETURNS words in one string (clients read a string faster than a list, and an integer near 2^53 off by one):
 --   1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs (-1: it never fits) held
---   · 0, 0, the same four: refused, nothing held · -1: the hold was given up before it came
+--   | 0, 0, the same four: refused, nothing held | -1: the hold was given up before it came
 
 local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, "3660000", 9007199254740991
 local call, format, match = redis.call, string.format, string.match
@@ -295,7 +295,7 @@ return "1 " .. answer
 -- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1..] actual amounts (units), in the order of the claims
--- RETURNS 1 settled · 0 the hold was gone · -1 wrong number of amounts, nothing changed
+-- RETURNS 1 settled | 0 the hold was gone | -1 wrong number of amounts, nothing changed
 
 local unitsMax = 9007199254740991
 local record = redis.call("GET", KEYS[1])

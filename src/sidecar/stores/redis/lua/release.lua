@@ -4,7 +4,7 @@
 -- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1] how long a reserve that comes late is turned away (ms; 0: not)
--- RETURNS 1 given back · 0 the hold was gone
+-- RETURNS 1 given back | 0 the hold was gone
 
 local record = redis.call("GET", KEYS[1])
 if ARGV[1] ~= "0" then

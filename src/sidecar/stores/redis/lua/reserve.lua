@@ -7,7 +7,7 @@
 --   units for each token of output (may be a fraction)
 -- RETURNS words in one string (clients read a string faster than a list, and an integer near 2^53 off by one):
 --   1, output granted (tokens), four a claim: used (units), resetMs, exceeded (1 | 0), retryAfterMs (-1: it never fits) held
---   · 0, 0, the same four: refused, nothing held · -1: the hold was given up before it came
+--   | 0, 0, the same four: refused, nothing held | -1: the hold was given up before it came
 
 local slidingSlots, marginMs, concurrencyTtlMs, unitsMax = 16, 60000, "3660000", 9007199254740991
 local call, format, match = redis.call, string.format, string.match

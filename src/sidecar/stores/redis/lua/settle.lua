@@ -3,7 +3,7 @@
 -- Counters stand in the record; on a Cluster they share the hash tag of KEYS[1].
 -- KEYS[1] hold record   KEYS[2] index of live holds
 -- ARGV[1..] actual amounts (units), in the order of the claims
--- RETURNS 1 settled · 0 the hold was gone · -1 wrong number of amounts, nothing changed
+-- RETURNS 1 settled | 0 the hold was gone | -1 wrong number of amounts, nothing changed
 
 local unitsMax = 9007199254740991
 local record = redis.call("GET", KEYS[1])
