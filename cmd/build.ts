@@ -60,12 +60,23 @@ const commonJsNames = [
 const firstLine = (flags: readonly string[]): string =>
   `#!/usr/bin/env -S node${flags.map((flag) => ` ${flag}`).join("")}`;
 
+/** A module of Node's as one with the same exports, of which each is read only where it is used. */
+const exportsOf = (path: string): string => {
+  const names = Object.keys(Object.getOwnPropertyDescriptors(process.getBuiltinModule(path))).filter((name) =>
+    /^[A-Za-z_]\w*$/.test(name),
+  );
+  const lines = names.map(
+    (name, at) => `const e${at} = /* @__PURE__ */ (() => it.${name})(); export { e${at} as ${name} };`,
+  );
+  return [`const it = process.getBuiltinModule(${JSON.stringify(path)});`, "export default it;", ...lines].join("\n");
+};
+
 /**
- * Takes Node's own modules as objects. An `import` of one reads every export that it has, and with `node:http` that loads Node's fetch, its
+ * Reads of Node's own modules what is used. An `import` of one reads every export that it has, and with `node:http` that loads Node's fetch, its
  * WebSocket and all that they need: 5 MiB of each sidecar.
  */
-const builtinsAsObjects: Plugin = {
-  name: "builtins as objects",
+const builtinsAsUsed: Plugin = {
+  name: "builtins as used",
   setup: ({ onResolve, onLoad }) => {
     const names = new Set(builtinModules.map((name) => name.replace(/^node:/, "")));
     onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_0-9]+)*$/ }, ({ path, kind }) => {
@@ -74,10 +85,7 @@ const builtinsAsObjects: Plugin = {
         ? { path: `node:${name}`, namespace: "builtin" }
         : undefined;
     });
-    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-      loader: "js",
-    }));
+    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({ contents: exportsOf(path), loader: "js" }));
   },
 };
 
@@ -107,7 +115,7 @@ async function bundle({ name, entry = `cmd/${name}.ts`, ...more }: Bundle, folde
     target: "node26",
     banner: { js: `${line}\n${commonJsNames}`.trimStart() },
     define: { sidegateConditionsFile: JSON.stringify(`./${conditions}.mjs`) },
-    plugins: [builtinsAsObjects],
+    plugins: [builtinsAsUsed],
     minifySyntax: true,
     minifyWhitespace: true, // a quarter less to parse and hold; names stay, so that stack traces can be read
     legalComments: "linked",
