@@ -29,7 +29,7 @@ class LineSink implements AuditSink {
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What to do when the group that is being written takes too long; after it has ended nothing. */
+  /** Called when the group that is being written takes too long; once that has ended it changes nothing. */
   #late: (() => void) | undefined;
   #closed = false;
   constructor(destination: Destination) {
