@@ -16,6 +16,7 @@ export const warningStatusSchema = z.strictObject({
   limit: limit().describe("Name of the limit."),
   subject: subject().describe("Who reached it; empty: the one shared counter."),
   threshold: z.int().min(1).max(100).describe("The highest that was told of, in percent; 100: spent."),
+  whole: amount().optional().describe("The limit, with its burst, that it was told of; absent: not known."),
   at: time().describe("When it was seen."),
   until: time().describe("When the window ends, and it may be told of again."),
   countedSince: time().optional().describe("The reset from which on was counted; absent: there was none."),

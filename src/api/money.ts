@@ -21,6 +21,12 @@ export const nanoDollars = (value: string | number): number => {
   return nanos;
 };
 
+/** Nano-dollars of a decimal that we have written ourselves: a sum, which may be above what a limit may be. Throws SyntaxError otherwise. */
+export const sumOfNanos = (text: string): bigint => {
+  const [whole = "", fraction = ""] = text.split(".");
+  return BigInt(whole) * BigInt(nanosPerDollar) + BigInt(fraction.padEnd(9, "0"));
+};
+
 /** Schema of an amount of dollars as a decimal string: a YAML number would have passed through a float. */
 export const moneySchema = () =>
   matching(

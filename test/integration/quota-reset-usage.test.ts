@@ -1,5 +1,5 @@
 // What the operator reads of counters that were reset: from the same Redis and the same names that sidecars use.
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type AIQuota, aiquotaSchema } from "../../src/api/aiquota.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -9,6 +9,7 @@ import { openRedis } from "../../src/sidecar/stores/redis/open.ts";
 import { startRedis } from "../fixtures/redis.ts";
 
 let close: () => Promise<void>;
+let redisUrl: string;
 let state: RedisState;
 let sidecar: ReturnType<typeof openRedis>;
 const at = "2026-01-20T10:00:00Z";
@@ -17,15 +18,9 @@ const window = { type: "Fixed", durationMs: 86_400_000 } as const;
 
 beforeAll(async () => {
   const redis = await startRedis();
-  const log = silentLog();
-  state = new RedisState({
-    place: { url: redis.url },
-    users: "Managed",
-    passwordsOf: () => ["x"],
-    log,
-    clock: systemClock,
-  });
-  sidecar = openRedis({ url: redis.url, log, clock: systemClock, commandTimeoutMs: 5_000 });
+  redisUrl = redis.url;
+  state = openState();
+  sidecar = openRedis({ url: redis.url, log: silentLog(), clock: systemClock, commandTimeoutMs: 5_000 });
   await Promise.all([state.ready(), sidecar.ready()]);
   close = async () => {
     await state.close();
@@ -34,6 +29,16 @@ beforeAll(async () => {
   };
 }, 30_000);
 afterAll(() => close());
+
+/** Each looks for subjects on its own, once in 15 s. */
+const openState = (): RedisState =>
+  new RedisState({
+    place: { url: redisUrl },
+    users: "Managed",
+    passwordsOf: () => ["x"],
+    log: silentLog(),
+    clock: systemClock,
+  });
 
 const quotaOf = (name: string, per: readonly string[], resets: readonly object[]): AIQuota =>
   aiquotaSchema.parse({
@@ -76,4 +81,18 @@ test("a subject that was reset alone counts anew, the others go on, and each is 
     ["user=bob", "80"],
     ["user=ann@example.com", "97"],
   ]);
+});
+
+test("counters from before the quota counted by something else are not shown", async () => {
+  for (const subject of ["all", "tenant=acme", "user=ann", "sha256=00", "tenant=acme:user=ann", "user=ann:tenant=acme"])
+    await charge("moved", subject, 10);
+  const later = openState();
+  onTestFinished(() => later.close());
+  await later.ready();
+  const shown = async (per: readonly string[]) => {
+    const rows = await later.usage("team", quotaOf("moved", per, []));
+    return rows.map(({ subject }) => subject).sort();
+  };
+  expect(await shown(["User"])).toEqual(["sha256=00", "user=ann"]);
+  expect(await shown(["Tenant", "User"])).toEqual(["sha256=00", "tenant=acme:user=ann"]);
 });

@@ -44,6 +44,12 @@ describe("the highest threshold that was reached", () => {
     ["a rate with warnAt", { warnAt, window: { type: "Sliding", duration: "1m" } }, rowOf("1000", "0"), [100]],
     ["tokens: a thousandth left is not spent", { resource: "TotalTokens" }, rowOf("999", "1"), []],
     ["tokens: less is", { resource: "TotalTokens", limit: 10_000 }, rowOf("9991", "9"), [100]],
+    [
+      "money above what a limit may be",
+      { resource: "Cost", currency: "USD", limit: "8999999.00" },
+      rowOf("9000000.00", "0.00"),
+      [100],
+    ],
     ["a limit of nothing", { limit: 0 }, rowOf("0", "0"), [100]],
     ["lowered below what was used", { limit: 10, warnAt }, rowOf("500", "0"), [100]],
     [
@@ -135,6 +141,7 @@ describe("what is told once for each window, subject and threshold", () => {
         limit: "l",
         subject: "",
         threshold: 50,
+        whole: "1000",
         at: "2026-01-20T10:00:00.000Z",
         until: "2026-02-01T00:00:00Z",
         notified: "Pending",
@@ -162,6 +169,32 @@ describe("what is told once for each window, subject and threshold", () => {
       warningsOf(told, at(rowOf("600", "400"), limit, nowMs + ms), { ...options, nowMs: nowMs + ms });
     expect(later(3_599_000).fresh).toEqual([]);
     expect(later(3_600_000).fresh).toHaveLength(1);
+  });
+
+  test("again for a limit that was raised or lowered, and once for each", () => {
+    const { told } = warningsOf([], at(rowOf("1000", "0")), options);
+    expect(told[0]?.threshold).toBe(100);
+    const raised = warningsOf(told, at(rowOf("1000", "600"), { warnAt, limit: 1600 }), options);
+    expect(raised.fresh.map(({ warning }) => [warning.threshold, warning.whole])).toEqual([[50, "1600"]]);
+    expect(warningsOf(raised.told, at(rowOf("1100", "500"), { warnAt, limit: 1600 }), options).fresh).toEqual([]);
+    const spent = warningsOf(raised.told, at(rowOf("1600", "0"), { warnAt, limit: 1600 }), options);
+    expect(spent.fresh.map(({ warning }) => warning.threshold)).toEqual([100]);
+    expect(warningsOf(spent.told, at(rowOf("1600", "0"), { warnAt, limit: 1200 }), options).fresh).toHaveLength(1);
+  });
+
+  test("what an earlier release told without the limit's size is not told again", () => {
+    const { told } = warningsOf([], at(rowOf("600", "400")), options);
+    const stored = told.map(({ whole: _, ...rest }) => rest);
+    expect(warningsOf(stored, at(rowOf("600", "400")), options).fresh).toEqual([]);
+  });
+
+  test("a window that was made shorter is told of again", () => {
+    const day = { warnAt, window: { type: "Sliding", duration: "24h" } };
+    const { told } = warningsOf([], at(rowOf("600", "400"), day), options);
+    const hour = { warnAt, window: { type: "Sliding", duration: "1h" } };
+    const { told: again, fresh } = warningsOf(told, at(rowOf("600", "400"), hour), options);
+    expect(fresh).toHaveLength(1);
+    expect(warningsOf(again, at(rowOf("600", "400"), hour), options).fresh).toEqual([]);
   });
 
   test("a reset lets it be told of again, for whom it is, and once, whatever time it names", () => {

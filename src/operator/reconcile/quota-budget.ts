@@ -2,7 +2,7 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { durationMs } from "../../api/duration.ts";
-import { nanoDollars } from "../../api/money.ts";
+import { nanoDollars, sumOfNanos } from "../../api/money.ts";
 import type { UsageRow } from "../ports.ts";
 import { timeText } from "./transitions.ts";
 
@@ -67,7 +67,7 @@ const wholeOf = ({ resource, limit, burst = 0 }: LimitSpec, taken: bigint, left:
   left > 0n ? taken + left : BigInt(resource === "Cost" ? nanoDollars(limit) : Number(limit) + burst);
 
 const unitsOf = ({ resource }: LimitSpec, text: string): bigint =>
-  resource === "Cost" ? BigInt(nanoDollars(text)) : BigInt(text);
+  resource === "Cost" ? sumOfNanos(text) : BigInt(text);
 
 const amountsOf = (limit: LimitSpec, { used, reserved, remaining }: UsageRow) => {
   const taken = unitsOf(limit, used) + unitsOf(limit, reserved);

@@ -1,4 +1,4 @@
-/** Which thresholds were told of already: once for each window, subject and threshold, whatever restarts. Pure. */
+/** Which thresholds were told of already: once for each limit as it stands, window, subject and threshold, whatever restarts. Pure. */
 import { type WarningStatus, warningStatusSchema, warningsMax } from "../../api/aiquota-status.ts";
 import { type QuotaReset, resetsOfLimit } from "../../api/quota-adjustments.ts";
 import { epochOf } from "../../redis/epoch.ts";
@@ -43,7 +43,7 @@ export const warningsOf = (
   for (const crossing of crossings) {
     const at = told.findIndex(({ limit, subject }) => limit === crossing.limit.name && subject === crossing.subject);
     const known = told[at];
-    if (known && known.threshold >= crossing.threshold) continue;
+    if (known && known.threshold >= crossing.threshold && isOfToday(known, crossing)) continue;
     if (!known && told.length >= warningsMax) {
       untold++;
       continue;
@@ -59,13 +59,18 @@ export const warningsOf = (
   return { told, fresh, untold };
 };
 
+/** Whether it was told of the limit and the window as they are now: of a limit that was raised, or a window that was made shorter, it was not. */
+const isOfToday = ({ whole, until }: WarningStatus, crossing: Crossing): boolean =>
+  (whole === undefined || whole === crossing.whole) && Date.parse(until) <= crossing.untilMs;
+
 const warningOf = (
-  { limit, subject, threshold, untilMs }: Crossing,
+  { limit, subject, threshold, whole, untilMs }: Crossing,
   { nowMs, notifies }: { readonly nowMs: number; readonly notifies: boolean },
 ): WarningStatus => ({
   limit: limit.name,
   subject: subject.slice(0, 1024),
   threshold,
+  whole,
   at: new Date(nowMs).toISOString(),
   until: timeText(untilMs),
   ...(notifies && { notified: "Pending" as const }),

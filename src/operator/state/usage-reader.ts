@@ -2,6 +2,7 @@ import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { quotaAdjustments, resetsOfLimit } from "../../api/quota-adjustments.ts";
 import { resetMsOf, type Span, spanOf, usedOf, type WindowSpec } from "../../base/window.ts";
+import { isSubjectBy } from "../../config/quota-subject.ts";
 import { epochOf } from "../../redis/epoch.ts";
 import { clusterHoldsKey, clusterNamespace, counterKey, counterName, holdsKey } from "../../redis/keys.ts";
 import type { RedisCommand, RedisLink } from "../../redis/link.ts";
@@ -70,7 +71,9 @@ const subjectsIn = async (
 ): Promise<(limit: string) => readonly string[]> => {
   const known = knownSubjects(quota, over !== undefined);
   if (known) return () => known;
-  const counters = await sweep.countersOf(namespace, quota.metadata.name, over && "Cluster");
+  const counters = (await sweep.countersOf(namespace, quota.metadata.name, over && "Cluster")).filter(({ subject }) =>
+    isSubjectBy(quota.spec.per, subject),
+  );
   return (limit) => counters.filter((parts) => parts.limit === limit).map(({ subject }) => subject);
 };
 

@@ -1,6 +1,7 @@
 /** Whom a quota counts by: the words of a counter's key that tell one subject from another. */
 import { createHash } from "node:crypto";
 import type { QuotaConfig, SubjectKind } from "../../config/quota.ts";
+import { subjectPartNames } from "../../config/quota-subject.ts";
 import { epochCharsMax } from "../../redis/epoch.ts";
 import { sharedSubject } from "../../redis/keys.ts";
 import { refuse } from "../errors.ts";
@@ -14,18 +15,18 @@ export const groupsCountedMax = 16;
 /** Stands for what a caller does not have. */
 const nothing = "-";
 
-const subjectParts: Record<Exclude<SubjectKind, "Group">, (exchange: Authorized) => string> = {
-  ServiceAccount: (x) => `sa=${x.identity.namespace}/${x.identity.serviceAccount}`,
-  Namespace: (x) => `ns=${x.identity.namespace}`,
-  Pod: (x) => `pod=${x.identity.pod ?? nothing}`,
-  Model: (x) => `model=${saidModel(x.model) === x.model ? nameInKey(x.model) : digestInKey(x.model)}`,
-  Endpoint: (x) => `endpoint=${x.match.endpoint.name}`,
-  User: (x) => `user=${partInKey(x.identity.user)}`,
-  Tenant: (x) => `tenant=${partInKey(x.identity.tenant)}`,
-  ClientKey: (x) => `key=${partInKey(x.identity.clientKey)}`,
-  SourceIP: (x) => `ip=${partInKey(sourceSubject(addressOf(x)))}`,
-  App: (x) => `app=${partInKey(x.identity.app)}`,
-  Backend: ({ quotaTarget }) => `backend=${quotaTarget ? targetInKey(quotaTarget) : nothing}`,
+const subjectValues: Record<Exclude<SubjectKind, "Group">, (exchange: Authorized) => string> = {
+  ServiceAccount: (x) => `${x.identity.namespace}/${x.identity.serviceAccount}`,
+  Namespace: (x) => x.identity.namespace,
+  Pod: (x) => x.identity.pod ?? nothing,
+  Model: (x) => (saidModel(x.model) === x.model ? nameInKey(x.model) : digestInKey(x.model)),
+  Endpoint: (x) => x.match.endpoint.name,
+  User: (x) => partInKey(x.identity.user),
+  Tenant: (x) => partInKey(x.identity.tenant),
+  ClientKey: (x) => partInKey(x.identity.clientKey),
+  SourceIP: (x) => partInKey(sourceSubject(addressOf(x))),
+  App: (x) => partInKey(x.identity.app),
+  Backend: ({ quotaTarget }) => (quotaTarget ? targetInKey(quotaTarget) : nothing),
 };
 
 /** Two routes may call different accounts by one name, so the route is part of it. */
@@ -70,7 +71,7 @@ export const subjectsOf = (quota: QuotaConfig, exchange: Authorized): readonly s
   const groups = quota.per.includes("Group") ? groupsOf(quota, exchange) : [undefined];
   return groups.map((group) => {
     const parts = quota.per.map((kind) =>
-      kind === "Group" ? `group=${partInKey(group)}` : partOf(quota, kind, exchange),
+      kind === "Group" ? partOf(kind, partInKey(group)) : partOf(kind, valueIn(quota, kind, exchange)),
     );
     return fitting(quota, parts.join(":"));
   });
@@ -79,11 +80,12 @@ export const subjectsOf = (quota: QuotaConfig, exchange: Authorized): readonly s
 /** Names that another namespace may use for something else. */
 const namesOfNamespaces: ReadonlySet<SubjectKind> = new Set(["Pod", "App", "ClientKey", "Backend"]);
 
+const partOf = (kind: SubjectKind, value: string): string => `${subjectPartNames[kind]}=${value}`;
+
 /** A quota over namespaces tells them apart: `pod=team/bot-0`. */
-const partOf = ({ scope }: QuotaConfig, kind: Exclude<SubjectKind, "Group">, exchange: Authorized): string => {
-  const part = subjectParts[kind](exchange);
-  if (scope === undefined || !namesOfNamespaces.has(kind)) return part;
-  return part.replace("=", `=${exchange.identity.namespace}/`);
+const valueIn = ({ scope }: QuotaConfig, kind: Exclude<SubjectKind, "Group">, exchange: Authorized): string => {
+  const value = subjectValues[kind](exchange);
+  return scope !== undefined && namesOfNamespaces.has(kind) ? `${exchange.identity.namespace}/${value}` : value;
 };
 
 const groupsOf = ({ namespace, name, mode }: QuotaConfig, { identity }: Authorized): (string | undefined)[] => {
