@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readResources } from "../../../resources/read.ts";
-import { IdSet } from "./id-set.ts";
+import { IdSet } from "../id-set.ts";
 import { ChargeLedger, type Standing, tellableMs } from "./ledger.ts";
 import { compare } from "./missing.ts";
 import { type ChargeRecord, parseCharge } from "./records.ts";

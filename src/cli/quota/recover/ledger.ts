@@ -2,7 +2,7 @@
 import { unitsMax } from "../../../base/window.ts";
 import { toldAgainMsMax } from "../../../sidecar/stores/loss-journal.ts";
 import { QuotaCommandFault } from "../fault.ts";
-import { IdSet } from "./id-set.ts";
+import { IdSet } from "../id-set.ts";
 import type { ChargeRecord, HeldOn } from "./records.ts";
 import { clockMs, type LeftOut, slotOf, type Target, type Targets } from "./targets.ts";
 
