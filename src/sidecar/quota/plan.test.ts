@@ -20,6 +20,12 @@ describe("cost", () => {
     expect(costOf({ outputTokensMax: 1, imageTokensMax: 1 }, { input: 1, cachedInput: 0, output: 1 })).toBe(0);
   });
 
+  test("is never more than a counter holds, however many tokens at whatever price", () => {
+    const dear = { inputPerMTok: 8_999_999e9, cachedInputPerMTok: 0, outputPerMTok: 8_999_999e9 };
+    const tokens = { input: 1_000_000_000_000_000, cachedInput: 0, output: 1_000_000_000 };
+    expect(costOf({ ...model, pricing: dear }, tokens)).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
   test("equals a ledger in whole numbers for any usage", () => {
     const count = fc.integer({ min: 0, max: 100_000_000 });
     fc.assert(

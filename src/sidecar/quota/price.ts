@@ -1,10 +1,11 @@
 /** What tokens cost, exactly. */
+import { unitsMax } from "../../base/window.ts";
 import type { ModelConfig } from "../../config/contract.ts";
 
 /** Prices are for so many tokens. */
 export const tokensPerPrice = 1_000_000;
 
-/** Nano-dollars of an amount of tokens, rounded up. Exact: products beyond 2^53 are done in whole numbers. */
+/** Nano-dollars of an amount of tokens, rounded up; 2^53-1 at most. Exact: products beyond 2^53 are done in whole numbers. */
 export function costOf(model: ModelConfig, tokens: { input: number; cachedInput: number; output: number }): number {
   const price = model.pricing;
   if (price === undefined) return 0;
@@ -22,7 +23,7 @@ export function costOf(model: ModelConfig, tokens: { input: number; cachedInput:
     BigInt(cached) * BigInt(price.cachedInputPerMTok) +
     BigInt(tokens.output) * BigInt(price.outputPerMTok);
   const million = BigInt(tokensPerPrice);
-  return Number((sum + million - 1n) / million);
+  return Math.min(Number((sum + million - 1n) / million), unitsMax);
 }
 
 /** How far a price that is no whole number is rounded up, as a share: more than the roundings of a product and a sum of doubles. */
