@@ -112,3 +112,44 @@ test("calls are counted by the backend that the records name: as they begin wher
   expect(late.tally.limits.get("default/q/rph")?.refusedBySubject).toEqual(new Map([["backend=test/b", 1]]));
   expect(simulatedText(late)).toContain("3 calls are counted by Backend when they end");
 });
+
+test("a record tells that something has no bound, and never in the client's own words", async () => {
+  const gateway = await startTestGateway();
+  const body = chat("hi", { tools: [{ type: "made_up_word" }] });
+  await send(`${gateway.url}/v1/chat/completions`, { body });
+  const { records } = gateway.audit;
+  await until("recorded", () => records.length === 2);
+  await gateway.close();
+  expect(records[0]).toMatchObject({ record: "intent", heldTokens: { unbounded: true, unpriced: true } });
+  expect(JSON.stringify(records)).not.toContain("made_up_word");
+});
+
+test("answers from the cache are replayed with all that admission saw of them", async () => {
+  const gateway = await startTestGateway({
+    caller: { user: "alice", clientKey: "ci-7", app: "chat" },
+    yaml: (url) => openRoute(url, { rule: "cache: {exact: {ttl: 1m, when: Always}}" }),
+  });
+  const ask = (more: object) => send(`${gateway.url}/v1/chat/completions`, { body: chat("again", { ...more }) });
+  for (let i = 0; i < 3; i++) expect((await ask({ web_search_options: {} })).status).toBe(200);
+  const { records } = gateway.audit;
+  await until("recorded", () => records.filter(({ record }) => record === "outcome").length === 3);
+  await gateway.close();
+  const { clientKey, pod, app, streamed, heldTokens } = records.find(({ record }) => record === "intent") ?? {};
+  expect(heldTokens).toMatchObject({ unbounded: true, unpriced: true });
+  const hits = records.filter(({ outcome }) => outcome === "hit");
+  expect(hits).toHaveLength(2);
+  for (const hit of hits) expect(hit).toMatchObject({ clientKey, pod, app, streamed, heldTokens });
+
+  const from = join(folder, "hits.jsonl");
+  writeFileSync(from, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  const replay = async (limit: string) => {
+    const file = join(folder, "hits.yaml");
+    writeFileSync(file, quotaYaml([limit], { extra: "per: [ClientKey]" }));
+    return (await simulate({ from: [from], files: [file] })).tally;
+  };
+  const byKey = await replay(`{name: rpd, resource: Requests, limit: 2, ${perDay}}`);
+  expect(byKey.limits.get("default/q/rpd")?.refusedBySubject).toEqual(new Map([["key=ci-7", 1]]));
+  const spent = await replay(`{name: out, resource: OutputTokens, limit: 20, ${perDay}}`);
+  expect({ ...spent }).toMatchObject({ replayed: 3, unmeasuredHits: 0 });
+  expect(spent.limits.get("default/q/out")?.refused, "eight of twenty are used, and sixteen are held at least").toBe(2);
+});

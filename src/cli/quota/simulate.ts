@@ -36,7 +36,7 @@ export const simulateOptions = (args: readonly string[]): SimulateOptions => {
   return { from, files, isJson: isJsonOf(values.output) };
 };
 
-/** Replays the records. Throws QuotaCommandFault where a file cannot be read, UsageFault for a fault in the resources. */
+/** Replays the records. Throws QuotaCommandFault where a file cannot be read or nobody could enforce a quota, UsageFault for a fault in the resources. */
 export const simulate = async ({ from, files }: Omit<SimulateOptions, "isJson">): Promise<Simulated> => {
   const { quotas, routes, faults } = readResources(files.map(readSource));
   const [fault] = faults;
@@ -45,7 +45,8 @@ export const simulate = async ({ from, files }: Omit<SimulateOptions, "isJson">)
   const replay = new Replay(quotas, routes);
   const passedOver = nothingPassedOver();
   for await (const record of mergedRecords(from, passedOver)) await replay.take(record);
-  return { tally: replay.tally, passedOver, quotas, openCount: replay.openCount };
+  const { tally, routeRemarks, openCount } = replay;
+  return { tally, passedOver, quotas, openCount, routeRemarks };
 };
 
 /** Prints what it found; answers the exit code: 0 replayed, 1 there was nothing to replay. Throws as `simulate`. */

@@ -29,13 +29,27 @@ const quotaWord = ({ isUnenforced, isLocalShare }: Admitted["call"]): string => 
   return isLocalShare ? "local_share" : "enforced";
 };
 
-/** The bounds that admission reckoned with, for whoever replays them. `asked`: the client named the output's maximum. */
-const heldOf = ({ inputTokens, outputTokens, outputExtra, choices, capAsked }: Admitted["estimate"]) => ({
-  input: inputTokens,
-  output: outputTokens,
-  outputExtra, // left out where there is none
-  choices,
-  asked: capAsked,
+/**
+ * The bounds that admission reckoned with, for whoever replays them. `asked`: the client named the output's maximum. `unbounded`, `unpriced`:
+ * something in the request makes them no bounds, or has another price; what it is may be the client's own word, and is not told.
+ */
+const heldOf = (estimate: Admitted["estimate"]) => ({
+  input: estimate.inputTokens,
+  output: estimate.outputTokens,
+  outputExtra: estimate.outputExtra, // left out where there is none
+  choices: estimate.choices,
+  asked: estimate.capAsked,
+  unbounded: estimate.unbounded !== undefined,
+  unpriced: estimate.unpriced !== undefined,
+});
+
+/** What an intent would tell of a call, for an answer from the cache: it has none. */
+const hitOf = ({ identity, streamed, estimate }: Exchange) => ({
+  clientKey: identity?.clientKey,
+  pod: identity?.pod,
+  app: identity?.app,
+  streamed,
+  heldTokens: estimate && heldOf(estimate),
 });
 
 const countersOf = ({ holds }: CallFacts): readonly CounterHeld[] => holds?.flatMap((hold) => hold.counters()) ?? [];
@@ -113,6 +127,7 @@ export function recordOutcome(deps: RecordDeps, exchange: Exchange, ending: Endi
     endpoint: exchange.match?.endpoint.name ?? null,
     model: exchange.model === undefined ? null : saidModel(exchange.model),
     downgradedFrom: call.downgradedFrom?.slice(0, 256),
+    ...(ending.outcome === "hit" ? hitOf(exchange) : undefined),
     outcome: ending.outcome,
     status: ending.status,
     errorCode: ending.errorCode === undefined ? null : saidWord(ending.errorCode),

@@ -22,8 +22,21 @@ interface Common {
   readonly model: string;
 }
 
+/** What was held for a call before it began. */
+interface Held {
+  readonly input: number;
+  readonly output: number;
+  readonly outputExtra: number;
+  readonly choices: number;
+  /** Whether the client named the output's maximum; undefined: a record of an earlier release. */
+  readonly asked: boolean | undefined;
+  /** Something in the request makes `input` no bound, or costs otherwise than its model; undefined: a record of an earlier release. */
+  readonly unbounded: boolean | undefined;
+  readonly unpriced: boolean | undefined;
+}
+
 /** A call that was admitted. */
-export interface Intent extends Common {
+export interface Intent extends Common, Held {
   readonly kind: "intent";
   readonly clientKey: string | undefined;
   readonly pod: string | undefined;
@@ -31,12 +44,6 @@ export interface Intent extends Common {
   /** That was held for; undefined: no quota counted by it then. */
   readonly backend: string | undefined;
   readonly streamed: boolean;
-  readonly input: number;
-  readonly output: number;
-  readonly outputExtra: number;
-  readonly choices: number;
-  /** Whether the client named the output's maximum; undefined: a record of an earlier release. */
-  readonly asked: boolean | undefined;
 }
 
 /** How one ended: that call, or one that has no other record. */
@@ -48,17 +55,26 @@ export type Outcome = {
   /** That was called last; undefined: none was. */
   readonly backend: string | undefined;
 } & {
-  /** Of an answer from the cache, which has this record alone. */
-  readonly hit?: Common;
+  /** Of an answer from the cache, which has this record alone: the call that it was. */
+  readonly hit?: Intent & {
+    /** The record tells what was held, and of whom; else it is of an earlier release. */
+    readonly isMeasured: boolean;
+  };
 };
 
 /** A record; `other`: a line of something else, such as a log; or what is wrong with it. */
 export type Parsed = Intent | Outcome | { readonly kind: "other" } | { readonly kind: "bad"; readonly why: string };
 
 const outcomes = ["completed", "incomplete", "failed", "aborted", "refused", "hit", "uncertain"] as const;
-const idForm = /^[A-Za-z0-9._:-]{1,128}$/;
+/** Sidecars write some 100 characters at most. A hold of a replay adds a few of its own. */
+const idForm = /^[A-Za-z0-9._:-]{1,120}$/;
 const workloadForm = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})$/;
 const choicesMax = 1_000;
+const podForm = /^[a-z0-9.-]{1,253}$/;
+/** A bound that is held, in tokens: more than a usage may be where the provider runs tools, and what sums of a few still hold exactly. */
+const heldTokensMax = 1_000_000_000_000_000;
+/** No calendar goes further. */
+const timeMsMax = Date.UTC(9999, 0);
 
 class BadRecord extends Error {
   override readonly name = "BadRecord";
@@ -80,23 +96,52 @@ export const parseRecord = (line: string): Parsed => {
   }
 };
 
-const intentOf = (value: unknown): Intent => ({
+const intentOf = (value: unknown): Intent => ({ ...callOf(value, endpointOf(value)), ...heldOf(value) });
+
+/** An answer from the cache, in place of the intent that it does not have. */
+const hitOf = (value: unknown): Outcome["hit"] => {
+  const isMeasured = memberAt(value, "heldTokens") !== undefined;
+  return { ...callOf(value, endpointNamed(value)), ...(isMeasured ? heldOf(value) : nothingHeld), isMeasured };
+};
+
+const callOf = (value: unknown, endpoint: Endpoint): Omit<Intent, keyof Held> => ({
   kind: "intent",
-  ...commonOf(value, endpointOf(value)),
+  ...commonOf(value, endpoint),
   clientKey: optional(value, "clientKey"),
-  pod: optional(value, "pod"),
+  pod: podOf(value),
   app: optional(value, "app"),
   backend: optional(value, "backend"),
   streamed: memberAt(value, "streamed") === true,
-  input: countAt(value, "heldTokens", "input"),
-  output: countAt(value, "heldTokens", "output"),
-  outputExtra:
-    memberAt(value, "heldTokens", "outputExtra") === undefined ? 0 : countAt(value, "heldTokens", "outputExtra"),
-  choices: choicesOf(value),
-  asked: askedOf(memberAt(value, "heldTokens", "asked")),
 });
 
-const askedOf = (asked: unknown): boolean | undefined => (typeof asked === "boolean" ? asked : undefined);
+const heldOf = (value: unknown): Held => ({
+  input: heldAt(value, "input"),
+  output: heldAt(value, "output"),
+  outputExtra: memberAt(value, "heldTokens", "outputExtra") === undefined ? 0 : heldAt(value, "outputExtra"),
+  choices: choicesOf(value),
+  asked: factOf(memberAt(value, "heldTokens", "asked")),
+  unbounded: factOf(memberAt(value, "heldTokens", "unbounded")),
+  unpriced: factOf(memberAt(value, "heldTokens", "unpriced")),
+});
+
+const nothingHeld: Held = {
+  ...{ input: 0, output: 0, outputExtra: 0, choices: 1 },
+  ...{ asked: undefined, unbounded: undefined, unpriced: undefined },
+};
+
+const heldAt = (value: unknown, member: string): number => {
+  const count = countAt(value, "heldTokens", member);
+  if (count > heldTokensMax) throw new BadRecord(`heldTokens.${member} is too large`);
+  return count;
+};
+
+const factOf = (fact: unknown): boolean | undefined => (typeof fact === "boolean" ? fact : undefined);
+
+const podOf = (value: unknown): string | undefined => {
+  const pod = optional(value, "pod");
+  if (pod !== undefined && !podForm.test(pod)) throw new BadRecord("pod is no name");
+  return pod;
+};
 
 const choicesOf = (value: unknown): number => {
   const choices = memberAt(value, "heldTokens", "choices");
@@ -125,13 +170,13 @@ const outcomeOf = (value: unknown): Outcome => {
     id,
     ending,
     backend: optional(value, "backend"),
-    ...(outcome === "hit" && { hit: commonOf(value, endpointNamed(value)) }),
+    ...(outcome === "hit" && { hit: hitOf(value) }),
   };
 };
 
 const stampOf = (value: unknown): Pick<Common, "timeMs" | "id"> => {
   const timeMs = Date.parse(textAt(value, "time"));
-  if (!(timeMs >= 0)) throw new BadRecord("time is no time");
+  if (!(timeMs >= 0 && timeMs < timeMsMax)) throw new BadRecord("time is no time");
   const id = textAt(value, "id");
   if (!idForm.test(id)) throw new BadRecord("id is none");
   return { timeMs, id };

@@ -4,7 +4,6 @@
  */
 import type { AIQuota } from "../../../api/aiquota.ts";
 import type { AIRoute } from "../../../api/airoute.ts";
-import type { Clock } from "../../../base/clock.ts";
 import type { ModelConfig } from "../../../config/contract.ts";
 import { GatewayError } from "../../../sidecar/errors.ts";
 import type { Ending } from "../../../sidecar/exchange.ts";
@@ -18,8 +17,10 @@ import { actualAmount, type PlannedClaim, planClaims } from "../../../sidecar/qu
 import { outputGrantTokensMin } from "../../../sidecar/quota/reservation.ts";
 import { isByBackend } from "../../../sidecar/quota/turns.ts";
 import { createMemoryQuotaStore } from "../../../sidecar/stores/memory/quota.ts";
+import { IdSet } from "../id-set.ts";
+import { RecordClock } from "./record-clock.ts";
 import type { Intent, Outcome } from "./records.ts";
-import { exchangeOf, unmeasured } from "./replayed-request.ts";
+import { exchangeOf } from "./replayed-request.ts";
 import { type Scope, Scopes } from "./scope.ts";
 import { type LimitTally, Tally } from "./tally.ts";
 
@@ -45,20 +46,7 @@ interface Open {
   readonly isShortened?: boolean;
 }
 
-class RecordClock implements Clock {
-  #ms = 0;
-  nowMs(): number {
-    return this.#ms;
-  }
-  monotonicMs(): number {
-    return this.#ms;
-  }
-  moveTo(ms: number): void {
-    this.#ms = Math.max(this.#ms, ms);
-  }
-}
-
-/** Takes records in the order of their times. */
+/** Takes records in the order of their times, each once. */
 export class Replay {
   readonly tally = new Tally();
   readonly #clock = new RecordClock();
@@ -66,7 +54,9 @@ export class Replay {
   readonly #scopes: Scopes;
   readonly #sizes = new OutputSizes();
   readonly #open = new Map<string, Open>();
+  readonly #taken = new IdSet();
 
+  /** Throws QuotaCommandFault for a quota that nobody could enforce. */
   constructor(quotas: readonly AIQuota[], routes: readonly AIRoute[]) {
     this.#scopes = new Scopes(quotas, routes);
   }
@@ -78,9 +68,17 @@ export class Replay {
     return admitted;
   }
 
-  /** Throws QuotaCommandFault for a quota that nobody could enforce. */
+  /** What was found out about the quotas on the routes of the calls. */
+  get routeRemarks(): ReadonlySet<string> {
+    return this.#scopes.remarks;
+  }
+
   async take(record: Intent | Outcome): Promise<void> {
     const { tally } = this;
+    if (!this.#taken.add(`${record.kind} ${record.id}`)) {
+      tally.duplicates += 1;
+      return;
+    }
     if (record.timeMs < this.#clock.nowMs() - disorderMs) tally.outOfOrder += 1;
     tally.firstMs ??= record.timeMs;
     tally.lastMs = Math.max(tally.lastMs, record.timeMs);
@@ -91,6 +89,7 @@ export class Replay {
 
   async #begin(intent: Intent): Promise<void> {
     this.#noteTold(intent);
+    if (intent.unbounded === undefined) this.tally.unknownBounds += 1;
     const open = await this.#admit(intent);
     this.#open.set(intent.id, open);
     if (this.#open.size <= callsMax) return;
@@ -146,9 +145,9 @@ export class Replay {
       held: { input, output },
     };
     const exchange = exchangeOf(intent, { model: modelName, clock: this.#clock, backend: intent.backend });
+    const quotas = scope.choice(exchange);
     let planned: readonly PlannedClaim[];
     try {
-      const quotas = scope.choice(exchange);
       checkLater(quotas, exchange);
       planned = boundClaims(planClaims(quotas, exchange, model, this.#sizes), { quotaDecision: () => undefined });
       checkBounds(planned, exchange, model);
@@ -156,6 +155,7 @@ export class Replay {
       if (!(fault instanceof GatewayError)) throw fault;
       this.tally.count(this.tally.otherwise, `${fault.code} (model ${modelName || "none"})`);
       this.tally.refused += 1;
+      for (const quota of quotas) this.tally.meet(quota);
       return { open: base };
     }
     if (planned.length === 0) {
@@ -222,20 +222,23 @@ export class Replay {
     const open = this.#open.get(id);
     this.#open.delete(id);
     if (open) await this.#settleAt(id, open, { ending, backend });
-    else if (hit) await this.#hit({ ...hit, ...unmeasured }, ending);
+    else if (hit) await this.#hit(hit, ending);
     else if (ending.outcome === "refused") this.tally.refusedThen += 1;
     else this.tally.withoutIntent += 1;
   }
 
-  /** An answer from the cache: a request, and nothing else. */
-  async #hit(request: Intent, ending: Ending): Promise<void> {
-    const open = await this.#admit(request);
-    await this.#settle(request.id, open, ending);
+  /** An answer from the cache: held for as any other, and then charged as a request and nothing else. */
+  async #hit(hit: NonNullable<Outcome["hit"]>, ending: Ending): Promise<void> {
+    this.#noteTold(hit);
+    if (!hit.isMeasured) this.tally.unmeasuredHits += 1;
+    const open = await this.#admit(hit);
+    await this.#settle(hit.id, open, ending);
   }
 
   /** Charges the backend that was called last, where that is another than was held for, or the first that is told. */
   async #settleAt(id: string, open: Open, { ending, backend }: Pick<Outcome, "ending" | "backend">): Promise<void> {
     const { intent, planned, modelName } = open;
+    this.#learn(open, ending);
     const isOther = backend !== undefined && backend !== intent.backend && ending.outcome !== "hit";
     await this.#settle(id, open, ending, isOther);
     if (!planned || !isOther) return;
@@ -257,6 +260,13 @@ export class Replay {
     await this.#settle(`${id}:b`, { ...open, planned: late, isShortened: false }, ending);
   }
 
+  /** Of every call that goes on, counted or not, and as far as it was granted: as `learnOutput` of sidecars. */
+  #learn({ planned, modelName, endpoint, choices, held, isShortened }: Open, { usage }: Ending): void {
+    if (!planned || !usage) return;
+    const written = isShortened ? Math.min(usage.outputTokens, held.output) : usage.outputTokens;
+    this.#sizes.record(modelName, endpoint, Math.ceil(written / choices));
+  }
+
   /** `isPassed`: what is of a backend is settled as an error answer, as another one was called after it. */
   async #settle(id: string, open: Open, ending: Ending, isPassed = false): Promise<void> {
     const { planned, namespace, held, model } = open;
@@ -266,8 +276,6 @@ export class Replay {
       return;
     }
     const { usage } = ending;
-    if (usage && ending.outcome !== "hit")
-      this.#sizes.record(open.modelName, open.endpoint, Math.ceil(usage.outputTokens / open.choices));
     const isCut = open.isShortened === true && usage !== undefined && usage.outputTokens > held.output;
     if (isCut) this.tally.cutShort += 1;
     const kept = isCut ? { ...ending, usage: { ...usage, outputTokens: held.output } } : ending;

@@ -4,12 +4,8 @@ import type { Shaped } from "../../../sidecar/exchange.ts";
 import { plainLoopback } from "../../../sidecar/message.ts";
 import type { Intent } from "./records.ts";
 
-/** What is not told of an answer from the cache, and would be of a call. */
-export const unmeasured = {
-  ...({ kind: "intent", clientKey: undefined, pod: undefined, app: undefined, backend: undefined } as const),
-  streamed: false,
-  ...{ input: 0, output: 0, outputExtra: 0, choices: 1, asked: undefined },
-};
+/** Records tell that something is not bounded or priced, not what: no answer of a replay says it. */
+const something = "the request";
 
 /** The request as quotas see it, for this model and, where it is told, this backend. */
 export const exchangeOf = (
@@ -17,7 +13,7 @@ export const exchangeOf = (
   { model, clock, backend }: { readonly model: string; readonly clock: Clock; readonly backend: string | undefined },
 ): Shaped => {
   const { namespace, serviceAccount, user, tenant, clientKey, pod, app, endpoint, rule, streamed } = intent;
-  const { input: inputTokens, output: outputTokens, outputExtra, choices, asked = false } = intent;
+  const { input: inputTokens, output: outputTokens, outputExtra, choices, asked = false, unbounded, unpriced } = intent;
   const seen = {
     clock,
     arrival: plainLoopback,
@@ -37,6 +33,8 @@ export const exchangeOf = (
     estimate: {
       ...{ inputTokens, outputTokens, choices },
       ...(outputExtra > 0 && { outputExtra }),
+      ...(unbounded === true && { unbounded: something }),
+      ...(unpriced === true && { unpriced: something }),
       ...{ outputCap: Math.floor(outputTokens / choices), capAsked: asked, capWanted: false },
     },
   };

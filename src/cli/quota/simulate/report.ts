@@ -1,5 +1,6 @@
 /** What a replay found, as text and as JSON. */
 import type { AIQuota } from "../../../api/aiquota.ts";
+import { quotaAdjustments } from "../../../api/quota-adjustments.ts";
 import type { LimitConfig } from "../../../config/quota.ts";
 import { dollarText } from "../../../operator/state/usage-rows.ts";
 import { sharedSubject } from "../../../redis/keys.ts";
@@ -15,6 +16,8 @@ export interface Simulated {
   readonly passedOver: PassedOver;
   readonly quotas: readonly AIQuota[];
   readonly openCount: number;
+  /** What was found out about the quotas on the routes of the calls. */
+  readonly routeRemarks: ReadonlySet<string>;
 }
 
 /** Subjects of one limit that are shown. */
@@ -78,8 +81,9 @@ const topSubjects = ({ refusedBySubject }: LimitTally): readonly { subject: stri
     .slice(0, subjectsShownMax);
 
 /** What a reader must know to trust the figures. */
-const remarksOf = ({ tally, passedOver, quotas, openCount }: Simulated): readonly string[] => {
+const remarksOf = ({ tally, passedOver, quotas, openCount, routeRemarks }: Simulated): readonly string[] => {
   const { refusedThen, withoutIntent, outOfOrder, notFollowed, uncounted, otherwise, told, replayed } = tally;
+  const { duplicates, unmeasuredHits } = tally;
   const some = (count: number, text: string): readonly string[] => (count > 0 ? [`${count} ${text}`] : []);
   const { badCount, shown } = passedOver;
   return [
@@ -87,12 +91,20 @@ const remarksOf = ({ tally, passedOver, quotas, openCount }: Simulated): readonl
     ...(replayed > 0
       ? quotas.flatMap((quota) => idleRemark(quota, tally))
       : ["There is no record of an admitted call."]),
+    ...routeRemarks,
+    ...quotas.flatMap(adjustedRemark),
     ...quotas.flatMap((quota) => subjectRemark(quota, told)),
     ...quotas.flatMap(leasedRemark),
     ...backendRemark(tally, quotas),
     ...(told.asked || replayed === 0
       ? []
       : ["The records do not tell who named an output maximum (an earlier release): nobody is taken to have."]),
+    ...boundsRemark(tally, quotas),
+    ...some(
+      unmeasuredHits,
+      "answers from the cache are of an earlier release, which tells neither their tokens nor API key, pod and app: taken to have none",
+    ),
+    ...some(duplicates, "records stand there twice, by overlapping files or as sent again: each is taken once"),
     ...some(uncounted, "calls are counted by none of these quotas"),
     ...some(refusedThen, "calls were refused at the time and are not replayed: nobody knows how large they were"),
     ...some(withoutIntent, "outcomes of calls that began before the first record are left out"),
@@ -105,11 +117,31 @@ const remarksOf = ({ tally, passedOver, quotas, openCount }: Simulated): readonl
   ];
 };
 
-const idleRemark = ({ metadata: { namespace, name } }: AIQuota, { limits, namespaces }: Tally): readonly string[] => {
-  if ([...limits.values()].some((each) => each.namespace === namespace && each.quota === name)) return [];
-  const others = [...namespaces].sort().slice(0, 5).join(", ");
+const idleRemark = ({ metadata }: AIQuota, tally: Tally): readonly string[] => {
+  if (tally.hasMet(metadata)) return [];
+  const { namespace, name } = metadata;
+  const others = [...tally.namespaces].sort().slice(0, 5).join(", ");
   return [
     `AIQuota ${namespace}/${name} counts none of the calls: are its namespace and targets right? The calls are of ${others}`,
+  ];
+};
+
+/** They have no beginning: what they changed meanwhile is not known. */
+const adjustedRemark = (quota: AIQuota): readonly string[] => {
+  const { overrides, resets } = quotaAdjustments(quota);
+  const { namespace, name } = quota.metadata;
+  return overrides.length + resets.length === 0
+    ? []
+    : [`AIQuota ${namespace}/${name} is tried as its spec is written: its overrides and resets are left out`];
+};
+
+const boundsRemark = ({ unknownBounds }: Tally, quotas: readonly AIQuota[]): readonly string[] => {
+  const needsBounds = ({ resource }: { readonly resource: string }): boolean =>
+    resource === "Cost" || resource === "InputTokens" || resource === "TotalTokens";
+  if (unknownBounds === 0 || !quotas.some(({ spec }) => spec.mode === "Enforce" && spec.limits.some(needsBounds)))
+    return [];
+  return [
+    `${unknownBounds} calls are of an earlier release, which does not tell what nobody can bound or price (usage_unbounded): none is taken to be refused for that`,
   ];
 };
 
@@ -156,6 +188,7 @@ export const simulatedJson = (simulated: Simulated): string => {
   const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
   const { replayed, refused, downgraded, cutShort, refusedThen, withoutIntent, outOfOrder, notFollowed, uncounted } =
     tally;
+  const { duplicates } = tally;
   const units = (limit: LimitConfig, value: number): number | string =>
     limit.resource === "Cost" ? dollarText(Math.round(value)) : value;
   const limits = [...tally.limits.values()].map(({ namespace, quota, mode, limit, ...each }) => ({
@@ -171,7 +204,18 @@ export const simulatedJson = (simulated: Simulated): string => {
   }));
   const document = {
     ...{ from: time(tally.firstMs), to: tally.firstMs === undefined ? null : time(tally.lastMs) },
-    calls: { replayed, refused, downgraded, cutShort, refusedThen, withoutIntent, outOfOrder, notFollowed, uncounted },
+    calls: {
+      replayed,
+      refused,
+      downgraded,
+      cutShort,
+      refusedThen,
+      withoutIntent,
+      outOfOrder,
+      notFollowed,
+      uncounted,
+      duplicates,
+    },
     limits,
     refusedOtherwise: Object.fromEntries(tally.otherwise),
     lines: {

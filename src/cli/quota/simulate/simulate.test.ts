@@ -1,83 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { simulate, simulateOptions } from "../simulate.ts";
+import { every, file, folder, history, limitOf, quotaText, requests, run } from "./history.rows.ts";
 import { linesOf } from "./lines.ts";
-import { simulatedJson, simulatedText } from "./report.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "sidegate-simulate-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-let serial = 0;
-const file = (text: string): string => {
-  serial += 1;
-  const path = join(folder, `f${serial}`);
-  writeFileSync(path, text);
-  return path;
-};
-
-const startMs = Date.parse("2026-05-01T10:00:00Z");
-interface Call {
-  readonly atS: number;
-  readonly user?: string;
-  readonly model?: string;
-  /** Held, and used. */
-  readonly tokens?: readonly [input: number, output: number, usedInput: number, usedOutput: number];
-  readonly asked?: boolean;
-  readonly durationS?: number;
-  readonly withoutOutcome?: boolean;
-  readonly more?: object;
-}
-
-/** Intent and outcome of a call. */
-const records = (call: Call, id: string): { readonly atMs: number; readonly line: string }[] => {
-  const { atS, user = "alice", model = "gpt-4o", durationS = 1, asked = true, withoutOutcome, more } = call;
-  const [input, output, usedInput, usedOutput] = call.tokens ?? [10, 10, 10, 10];
-  const common = {
-    ...{ id, instance: "i", route: "team/chat", rule: "all", identity: "team/bot", user },
-    ...{ endpoint: "ChatCompletions", model },
-  };
-  const line = (record: string, atMs: number, rest: object) => ({
-    atMs,
-    line: JSON.stringify({ record, time: new Date(atMs).toISOString(), ...common, ...rest }),
-  });
-  const atMs = startMs + atS * 1000;
-  const heldTokens = { input, output, choices: 1, asked };
-  const usage = { inputTokens: usedInput, cachedInputTokens: 0, outputTokens: usedOutput };
-  return [
-    line("intent", atMs, { method: "POST", path: "/chat/completions", streamed: false, heldTokens, ...more }),
-    ...(withoutOutcome ? [] : [line("outcome", atMs + durationS * 1000, { outcome: "completed", status: 200, usage })]),
-  ];
-};
-
-const history = (calls: readonly Call[]): string =>
-  calls
-    .flatMap((call, i) => records(call, `c${i}`))
-    .toSorted((a, b) => a.atMs - b.atMs)
-    .map(({ line }) => `${line}\n`)
-    .join("");
-
-const quotaText = (limits: string, more = ""): string => `
-apiVersion: sidegate.dev/v1alpha1
-kind: AIQuota
-metadata: {name: trial, namespace: team}
-spec:
-  targetRefs: [{group: "", kind: Namespace, name: team}]
-  ${more}
-  limits: [${limits}]
-`;
-const run = (calls: readonly Call[] | string, quota: string) =>
-  simulate({ from: [file(typeof calls === "string" ? calls : history(calls))], files: [file(quota)] });
-const limitOf = async (calls: readonly Call[] | string, quota: string) => {
-  const simulated = await run(calls, quota);
-  const { limits, calls: all, remarks, lines } = JSON.parse(simulatedJson(simulated));
-  return { limit: limits[0], all, remarks, lines, text: simulatedText(simulated) };
-};
-const requests = (limit: number, window = "{type: Fixed, duration: 1h}") =>
-  `{name: r, resource: Requests, limit: ${limit}, window: ${window}}`;
-const every = (seconds: number, count: number, call: Partial<Call> = {}): Call[] =>
-  Array.from({ length: count }, (_, i) => ({ atS: i * seconds, ...call }));
 
 test("refusals are told with whom, how many, and when it was exhausted first", async () => {
   const calls = [...every(10, 5), ...every(10, 3, { user: "bob" })];
@@ -209,6 +135,7 @@ test("what the records do not tell is said", async () => {
   expect(remarks).toEqual([
     expect.stringContaining("counts by Group, ClientKey, which the records do not tell"),
     expect.stringContaining("asks for sourceIP"),
+    expect.stringContaining("2 answers from the cache are of an earlier release"),
     expect.stringContaining("1 calls were refused at the time"),
     expect.stringContaining("1 calls have no outcome"),
     expect.stringContaining("sort -t"),

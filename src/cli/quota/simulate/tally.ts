@@ -49,11 +49,18 @@ export class Tally {
   notFollowed = 0;
   /** Calls that no quota counted. */
   uncounted = 0;
+  /** Records that were told once more: by files that overlap, or a collector that sends again. */
+  duplicates = 0;
+  /** Answers from the cache whose records do not tell what was held, nor all of whom. */
+  unmeasuredHits = 0;
+  /** Calls whose records do not tell whether anybody can bound them. */
+  unknownBounds = 0;
   /** What records told, for the remarks. */
   readonly told = { clientKey: false, pod: false, app: false, asked: false };
   /** Calls whose backend was told only when they had ended. */
   lateBackends = 0;
   readonly namespaces = new Set<string>();
+  readonly #quotas = new Set<string>();
 
   /** The tally of a limit. */
   of(quota: QuotaConfig, limit: LimitConfig): LimitTally {
@@ -66,7 +73,18 @@ export class Tally {
       ...{ peak: undefined, first: undefined, refusedBySubject: new Map() },
     };
     this.limits.set(key, fresh);
+    this.meet(quota);
     return fresh;
+  }
+
+  /** Some call was counted by it, or refused before it could be. */
+  meet({ namespace, name }: QuotaConfig): void {
+    this.#quotas.add(`${namespace}/${name}`);
+  }
+
+  /** Whether any call has met this quota. */
+  hasMet({ namespace, name }: Pick<QuotaConfig, "namespace" | "name">): boolean {
+    return this.#quotas.has(`${namespace}/${name}`);
   }
 
   count(map: Map<string, number>, key: string): void {
