@@ -156,7 +156,7 @@ export interface Estimate {
   readonly choices: number;
   /** The client (or the rule) named the cap, or the endpoint takes none: it must not be lowered. */
   readonly capAsked: boolean;
-  /** The rule wants the cap sent along, because the client named none. */
+  /** The rule limits the output: it wants the cap known to the backend, quota or not. */
   readonly capWanted: boolean;
   /** Output that no cap keeps down and that is held besides: rejected tokens of a prediction. Absent: 0. */
   readonly outputExtra?: number;
@@ -167,7 +167,7 @@ export interface Estimate {
 }
 /** After admit: everything that applies is held, and the cache did not answer. */
 export interface Admitted extends Shaped {
-  /** Cap of one choice to send along; absent: send what the client sent. */
+  /** Cap of one choice that the backend must know, by a name that it reads; absent: nobody counts on one. */
   readonly sendOutputCap: number | undefined;
   /** Called with the whole cacheable answer; absent when it must not be stored. */
   readonly fillCache: ((answer: CacheableAnswer) => void) | undefined;

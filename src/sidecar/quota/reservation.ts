@@ -166,16 +166,16 @@ export function amountsOf(
 }
 
 /**
- * The cap that keeps the output within what was held, or within the figure that stands for the model; absent when the client's own maximum
- * does, or no quota counts output.
+ * The cap that keeps the output within what was held, or within the figure that stands for the model: the client's own maximum, where it
+ * named one. Absent when neither a quota counts output nor the rule limits it.
  */
 export function capToSend(
   { estimate }: Shaped,
   asked: readonly PlannedClaim[],
   result: ReserveResult | undefined,
 ): number | undefined {
-  if (estimate.capAsked) return undefined;
   const counted = asked.some((p) => (p.claim.perOutput ?? 0) > 0 || p.outputHeld !== undefined);
+  if (estimate.capAsked) return counted || estimate.capWanted ? estimate.outputCap : undefined;
   if (counted && result) return Math.max(1, Math.floor(result.outputGranted / estimate.choices));
   return estimate.capWanted ? estimate.outputCap : undefined;
 }

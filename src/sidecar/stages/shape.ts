@@ -109,7 +109,7 @@ function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estim
     // where no member takes a cap the hold is whole: to hold less would ask nobody to write less
     capAsked: asked !== undefined || !producesText || outputMembers[exchange.match.endpoint.path] === undefined,
     // a rule that limits the output has it asked for, quota or not
-    capWanted: asked === undefined && limits.outputTokens !== undefined,
+    capWanted: limits.outputTokens !== undefined,
   };
 }
 
