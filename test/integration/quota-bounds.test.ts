@@ -67,9 +67,43 @@ describe("tools that the provider runs", () => {
     expect(other.json.error?.code).toBe("usage_unbounded");
   });
 
+  test("cannot be bounded in a prompt template, which may hold those of other servers", async () => {
+    await start([tokens(1_000_000)]);
+    const refused = await ask("responses", { model: "gpt-4o", prompt: { id: "pmpt_1" }, max_tool_calls: 2 });
+    expect(refused.json.error?.message).toContain("a prompt template");
+  });
+
+  const brought = (type: string) => [{ type: "additional_tools", role: "developer", tools: [{ type }] }];
+  test("are bounded like that where they stand in the input, too", async () => {
+    await start([tokens(1_000_000)]);
+    const held = await ask("responses", { ...search({ input: brought("web_search") }), tools: [], max_tool_calls: 1 });
+    expect(left(held)).toBeLessThanOrEqual(1_000_000 - 2 * 128_000);
+    const other = await ask("responses", search({ input: brought("mcp"), max_tool_calls: 1 }));
+    expect(other.json.error?.message).toContain("the tool mcp");
+  });
+
+  test("are those that the rule sends: what it replaces is no matter, what it adds is", async () => {
+    const overrides = (tools: string) => `request: {overrides: {service_tier: default, tools: ${tools}}}`;
+    await start([cost()], { rule: overrides("[]") });
+    await ask("responses", search({ service_tier: "priority" }));
+    expect(JSON.parse(gateway.provider.requests[0]?.body.toString() ?? "")).toMatchObject({
+      tools: [],
+      service_tier: "default",
+    });
+    const quotas = quotaYaml([tokens(1_000_000)]);
+    gateway.reload(openRoute(gateway.provider.url, { quotas, rule: overrides("[{type: mcp}]") }));
+    const other = await ask("responses", search({ max_tool_calls: 1 }));
+    expect(other.json.error?.message).toContain("the tool mcp");
+    gateway.reload(openRoute(gateway.provider.url, { quotas, rule: "request: {defaults: {tools: [{type: mcp}]}}" }));
+    const both = await ask("responses", search({ input: brought("web_search"), tools: undefined, max_tool_calls: 1 }));
+    expect(both.json.error?.message).toContain("the tool mcp");
+  });
+
   test("cost fees, which no Cost limit can count", async () => {
     await start([cost()]);
     expect((await ask("responses", search({ max_tool_calls: 2 }))).json.error?.code).toBe("usage_unbounded");
+    const input = brought("web_search");
+    expect((await ask("responses", { model: "gpt-4o", input })).json.error?.code).toBe("usage_unbounded");
     const chatSearch = await ask("chat/completions", chat("?", { web_search_options: {} }));
     expect(chatSearch.json.error?.message).toContain("web_search_options");
     const dear = await ask("chat/completions", chat("?", { service_tier: "priority" }));
@@ -134,6 +168,16 @@ describe("the hold", () => {
     expect((await edit("4")).status).toBe(429);
     expect((await edit("many")).json.error).toMatchObject({ code: "invalid_type", param: "n" });
     expect((await edit("1")).status).not.toBe(429);
+  });
+
+  test("covers each image of an edit that came as JSON, too", async () => {
+    await start([tokens(50_000, "OutputTokens")], { rule: "request: {limits: {choices: 5}}" });
+    const edit = (n: unknown) =>
+      ask("images/edits", { model: "gpt-image-1", prompt: "a cat", images: [{ file_id: "file-1" }], n });
+    expect((await edit(6)).json.error?.code).toBe("too_many_choices");
+    expect((await edit(4)).status).toBe(429);
+    expect((await edit("1")).json.error).toMatchObject({ code: "invalid_type", param: "n" });
+    expect((await edit(1)).status).toBe(200);
   });
 
   test("Requested is the model's maximum, which is sent along: no figure is merely believed", async () => {

@@ -30,6 +30,18 @@ describe("what a rule makes of a request", () => {
     ]);
     await ask({ model: "gpt-4o", input: "hi", instructions: "Rhyme." }, "/v1/responses");
     expect(sent(1).instructions).toBe('Be "brief".\n\nRhyme.');
+    const list = await ask({ model: "gpt-4o", input: "hi", instructions: ["Rhyme."] }, "/v1/responses");
+    expect(list.json.error).toMatchObject({ code: "invalid_type", param: "instructions" });
+  });
+
+  test("a system prompt comes before the rule's own instructions, where it sets them", async () => {
+    const both = (how: string) => `request: {systemPrompt: Be brief., ${how}: {instructions: In verse.}}`;
+    gateway = await start(both("overrides"));
+    await ask({ model: "gpt-4o", input: "hi", instructions: "Be long." }, "/v1/responses");
+    expect(sent().instructions).toBe("Be brief.\n\nIn verse.");
+    gateway.reload(openRoute(gateway.provider.url, { rule: both("defaults") }));
+    await ask({ model: "gpt-4o", input: "hi" }, "/v1/responses");
+    expect(sent(1).instructions).toBe("Be brief.\n\nIn verse.");
   });
 
   test.each([
@@ -107,6 +119,13 @@ describe("targets", () => {
     gateway.provider.script({ status: 429 });
     expect((await ask(chat("x"))).status).toBe(429);
     expect(gateway.provider.requests).toHaveLength(1);
+  });
+
+  test("a backend's own name of the model stands in what came as JSON where a form may come, too", async () => {
+    gateway = await startTestGateway({ yaml: two("[{name: a, model: gpt-image-1-mini}]") });
+    const edit = { model: "gpt-image-1", prompt: "a cat", images: [{ file_id: "file-1" }] };
+    await ask(edit, "/v1/images/edits");
+    expect(sent()).toEqual({ ...edit, model: "gpt-image-1-mini" });
   });
 
   test("weights share within a priority; 0 is never asked", async () => {

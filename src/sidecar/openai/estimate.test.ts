@@ -10,7 +10,7 @@ const json = (value: unknown): RequestBody => {
   const bytes = Buffer.from(JSON.stringify(value));
   return { kind: "json", bytes, document: scanJson(bytes) };
 };
-const estimate = (value: unknown, extraText = "") => estimateInput(json(value), model, extraText);
+const estimate = (value: unknown, extraText = "") => estimateInput(json(value), model, { extraText });
 const upper = (value: unknown): number => estimate(value).upperTokens;
 
 /** Bytes of all texts below a value: what a tokenizer that makes a token of each byte would count. */
@@ -79,7 +79,7 @@ describe("the upper bound", () => {
           (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
         );
         const bytes = Buffer.from(escaped);
-        const same = estimateInput({ kind: "json", bytes, document: scanJson(bytes) }, model, extra);
+        const same = estimateInput({ kind: "json", bytes, document: scanJson(bytes) }, model, { extraText: extra });
         expect(same.upperTokens).toBeGreaterThanOrEqual(textBytes(body));
       }),
     );
@@ -150,12 +150,52 @@ test.each([
   ["file_data", within({ type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,AAAA" } })],
   ["audio or video by URL", within({ type: "video_url", video_url: { url: "https://a.example/b.mp4" } })],
   ["item_reference", { input: [{ type: "item_reference", id: "msg_1" }] }],
+  ["item_reference", { input: [{ id: "msg_1" }, { role: "user", content: "and?" }] }],
+  ["item_reference", { input: ["?", { type: null, role: null, id: "msg_1" }] }],
+  ["reasoning", { input: [{ type: "reasoning", id: "rs_1", summary: [], encrypted_content: null }] }],
+  ["compaction", { input: [{ type: "compaction", id: "cmp_1", encrypted_content: "" }] }],
+  ["image_generation_call", { input: [{ type: "image_generation_call", id: "ig_1", result: null }] }],
+  ["file_search_call", { input: [{ type: "file_search_call", id: "fs_1", queries: ["a"], results: [] }] }],
+  ["mcp_call", { input: [{ type: "mcp_call", id: "mcp_1", name: "a", arguments: "{}", output: null }] }],
+  ["web_search_call", { input: [{ type: "web_search_call", id: "ws_1", action: { type: "search", query: "a" } }] }],
+  ["code_interpreter_call", { input: [{ type: "code_interpreter_call", id: "ci_1", code: null, "": "said" }] }],
   ["messages[].audio", { messages: [{ role: "assistant", audio: { id: "audio_1" } }] }],
   ["previous_response_id", { input: "and?", previous_response_id: "resp_1" }],
   ["conversation", { input: "and?", conversation: { id: "conv_1" } }],
-  ["a prompt template", { prompt: { id: "pmpt_1", variables: { a: "b" } } }],
 ])("what is only named has no bound, and is named: %s", (unknown, body) => {
   expect(estimate(body)).toMatchObject({ unknown });
+});
+
+test.each([
+  { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAAA" },
+  { type: "reasoning", summary: [{ type: "summary_text", text: "so it is" }] },
+  { type: "file_search_call", id: "fs_1", queries: [], results: [{ text: "found" }] },
+  { type: "function_call", id: "fc_1", call_id: "call_1", name: "a", arguments: "{}" },
+  { type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "hi" }] },
+  { id: "msg_1", role: "user", content: [{ id: "a part's" }] },
+])("an item that says what is in it is bounded by its bytes: %j", (item) => {
+  const { unknown, upperTokens } = estimate({ input: [item] });
+  expect(unknown).toBeUndefined();
+  expect(upperTokens).toBe(Buffer.byteLength(JSON.stringify([item])));
+});
+
+test("an image that was made counts as one, and its bytes do not", () => {
+  const call = { type: "image_generation_call", id: "ig_1", result: "A".repeat(90_000), revised_prompt: "a cat" };
+  const { upperTokens, unknown } = estimate({ input: [call] });
+  expect(unknown).toBeUndefined();
+  expect(upperTokens).toBeGreaterThanOrEqual(1000);
+  expect(upperTokens).toBeLessThan(1200);
+});
+
+test("a part of a message is no message: a role in it hides no image", () => {
+  const part = { role: "user", type: "image_url", image_url: { url: "https://a.example/b.png" } };
+  expect(upper(within(part))).toBeGreaterThan(1000);
+});
+
+test("a file that is no text is bounded by the window alone: its bytes do not count", () => {
+  const file_data = `data:application/pdf;base64,${"A".repeat(1_000_000)}`;
+  const { upperTokens, unknown } = estimate(within({ type: "input_file", filename: "a.pdf", file_data }));
+  expect([unknown, upperTokens < 200]).toEqual(["file_data", true]);
 });
 
 test("a file of plain text is bounded by its bytes", () => {
@@ -166,11 +206,22 @@ test("a file of plain text is bounded by its bytes", () => {
   expect(upperTokens).toBeGreaterThan(4000);
 });
 
+const bring = (tools: unknown[]) => ({ type: "additional_tools", role: "developer", tools });
 test.each([
   [{ tools: [{ type: "function" }, { type: "custom" }, { name: "untyped" }] }, {}],
   [{ tools: [{ type: "function" }, { type: "web_search" }] }, { hosted: "the tool web_search" }],
   [{ tools: [{ type: "file_search" }, { type: "mcp" }] }, { hosted: "the tool mcp" }],
+  [{ tools: [{ type: "web_search" }], prompt: { id: "pmpt_1" } }, { hosted: "a prompt template" }],
+  [{ prompt: { id: "pmpt_1", variables: { a: "b" } } }, { hosted: "a prompt template" }],
+  [{ input: [bring([{ type: "web_search" }])] }, { hosted: "the tool web_search" }],
+  [{ input: [bring([{ type: "function" }])], tools: [{ type: "function" }] }, {}],
+  [{ input: [bring([{ type: "function", parameters: { file_id: {}, image_url: {} } }])] }, {}],
+  [{ input: [{ type: "tool_search_output", tools: [{ type: "mcp" }] }] }, { hosted: "the tool mcp" }],
+  [{ tools: [{ type: "web_search" }], input: [bring([{ type: "mcp" }])] }, { hosted: "the tool mcp" }],
+  [{ input: [bring([{ type: "mcp" }])], tools: [{ type: "web_search" }] }, { hosted: "the tool mcp" }],
   [{ web_search_options: {} }, { hosted: "web_search_options" }],
+  [{ data_sources: [{ type: "azure_search", parameters: {} }] }, { hosted: "data_sources" }],
+  [{ data_sources: [] }, {}],
   [{ service_tier: "priority" }, { unpriced: "service_tier" }],
   [{ service_tier: "flex" }, {}],
   [{ previous_response_id: null, conversation: null, service_tier: null, web_search_options: null }, {}],
@@ -183,6 +234,20 @@ test("a prediction counts as output, too: what is rejected is billed", () => {
   expect(estimate({ prediction: { type: "content", content: "x".repeat(300) } }).predictionTokens).toBeGreaterThan(300);
 });
 
+test("an edit that came as JSON counts its images by themselves", () => {
+  const named = [{ image_url: "https://a.example/b.png" }, { file_id: "file-1" }, { image_url: url(90_000) }];
+  const { upperTokens, unknown } = estimate({ prompt: "x", images: named, mask: { file_id: "file-2" } });
+  expect(unknown).toBeUndefined();
+  expect(upperTokens).toBeGreaterThanOrEqual(4000);
+  expect(upperTokens).toBeLessThan(4200);
+});
+
+test("members that are replaced before they are sent do not count", () => {
+  const replaced = { tools: [], service_tier: "default" };
+  const body = { tools: [{ type: "mcp" }], service_tier: "priority", input: "hi" };
+  expect(estimateInput(json(body), model, { replaced })).toEqual(estimate({ input: "hi" }));
+});
+
 test("a form counts images by themselves, audio by its length and each other field by its bytes", () => {
   const boundary = "b";
   const field = (head: string, content: string) =>
@@ -190,10 +255,11 @@ test("a form counts images by themselves, audio by its length and each other fie
   const form = (...fields: string[]) => {
     const bytes = Buffer.from(`${fields.join("")}--${boundary}--\r\n`);
     const contentType = `multipart/form-data; boundary=${boundary}`;
-    return estimateInput({ kind: "multipart", bytes, contentType, scan: scanMultipart(bytes, contentType) }, model, "");
+    return estimateInput({ kind: "multipart", bytes, contentType, scan: scanMultipart(bytes, contentType) }, model);
   };
   const file = (name: string, bytes: number) => field(`name="${name}"; filename="a.bin"`, "x".repeat(bytes));
   expect(form(file("image[]", 5000), file("image[]", 5000), file("mask", 10)).upperTokens).toBe(3000);
+  expect(form(file("markup", 5000)).upperTokens).toBe(1000);
   expect(form(file("file", 50_000)).upperTokens).toBe(500);
   expect(form(file("prompt", 700)).upperTokens).toBeGreaterThanOrEqual(700);
   expect(form(field('name="known_speaker_names[]"', "n".repeat(90))).upperTokens).toBeGreaterThanOrEqual(90);

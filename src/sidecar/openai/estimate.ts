@@ -6,8 +6,9 @@
 import type { ModelConfig } from "../../config/contract.ts";
 import type { RequestBody } from "../exchange.ts";
 import type { JsonValue } from "../json/view.ts";
-import { audioBytesPerToken, mediaOf, type Sum } from "./media.ts";
-import { hostedToolOf } from "./tools.ts";
+import { itemOf } from "./items.ts";
+import { addImage, audioBytesPerToken, mediaOf, type Sum } from "./media.ts";
+import { hostedToolOf, lessBounded, promptTemplate } from "./tools.ts";
 
 /** Tokens around one message (role, separators); OpenAI's cookbook counts 3 to 4, and 3 more before the answer. */
 export const messageTokens = 8;
@@ -30,11 +31,14 @@ export interface InputEstimate {
   readonly unpriced?: string;
 }
 
-/** Estimates the input of a body; `extraText` is what we add to it (system prompt). */
+/** Estimates the input of a body. `extraText`: what we add to it (system prompt); `replaced`: members that are not sent as they came. */
 export function estimateInput(
   body: RequestBody,
   model: Pick<ModelConfig, "imageTokensMax">,
-  extraText: string,
+  {
+    extraText = "",
+    replaced = {},
+  }: { readonly extraText?: string; readonly replaced?: Readonly<Record<string, unknown>> } = {},
 ): InputEstimate {
   const extraBytes = extraText === "" ? 0 : Buffer.byteLength(extraText);
   const sum: Sum = {
@@ -48,7 +52,10 @@ export function estimateInput(
     hosted: undefined,
     unpriced: undefined,
   };
-  if (body.kind === "json") for (const [key, value] of body.document.root.entries()) addMember(key, value, sum);
+  if (body.kind === "json") {
+    for (const [key, value] of body.document.root.entries())
+      if (!Object.hasOwn(replaced, key)) addMember(key, value, sum);
+  }
   if (body.kind === "multipart") addForm(body, sum);
   const { predictionTokens, unknown, hosted, unpriced } = sum;
   return {
@@ -80,18 +87,27 @@ function addMember(key: string, value: JsonValue, sum: Sum): void {
       addPrompt(value, sum);
       return;
     case "prompt":
-      if (kind === "object") sum.unknown ??= "a prompt template"; // Responses: it stands at the provider
+      if (value.get("id")) sum.hosted = lessBounded(sum.hosted, promptTemplate); // Responses
       addPrompt(value, sum);
+      return;
+    case "image":
+    case "images":
+    case "mask":
+    case "markup":
+      addImages(value, sum);
       return;
     case "previous_response_id":
     case "conversation":
       sum.unknown ??= key;
       return;
     case "tools":
-      sum.hosted ??= hostedToolOf(value);
+      sum.hosted = lessBounded(sum.hosted, hostedToolOf(value));
       break;
     case "web_search_options":
       if (kind === "object") sum.hosted ??= key;
+      break;
+    case "data_sources": // Azure: what is found there is input of a second call of the model
+      if (value.length > 0) sum.hosted ??= key;
       break;
     case "service_tier":
       if (!listedTiers.has(value.string())) sum.unpriced ??= "service_tier";
@@ -108,7 +124,24 @@ function addMember(key: string, value: JsonValue, sum: Sum): void {
 function addPrompt(value: JsonValue, sum: Sum): void {
   sum.bytes += value.byteLength;
   if (value.kind === "string") sum.bytes += messageTokens;
-  visit(value, sum);
+  if (value.kind === "array" && value.item(0)?.kind !== "number") value.eachChild(visitItem, sum);
+  else visit(value, sum);
+}
+
+/** A message, another item of an input, or one text of many. */
+function visitItem(item: JsonValue, sum: Sum): void {
+  if (item.kind !== "object") {
+    visit(item, sum);
+    return;
+  }
+  const type = item.get("type")?.string();
+  const hasRole = (item.get("role")?.kind ?? "null") !== "null";
+  if (hasRole) sum.messages++;
+  if (hasRole && (type === undefined || type === "message")) {
+    // the assistant's own speech of before, by its id
+    if (item.get("audio")?.get("id")) sum.unknown ??= "messages[].audio";
+    item.eachChild(visit, sum);
+  } else if (!itemOf(item, type, sum)) visit(item, sum);
 }
 
 /** Looks for media, counts texts. The brackets, keys and quotes of a message are more bytes than it has tokens around it. */
@@ -127,6 +160,14 @@ function visit(value: JsonValue, sum: Sum): void {
   else sum.textBytes += value.byteLength;
 }
 
+/** Images of an edit that came as JSON, by URL or by file: each is one. */
+function addImages(value: JsonValue, sum: Sum): void {
+  sum.bytes += value.byteLength;
+  const one = (image: JsonValue): void => addImage(image.get("image_url"), sum);
+  if (value.kind === "array") value.eachChild(one, sum);
+  else one(value);
+}
+
 /** A list of token numbers (embeddings, completions): each is one token. What else stands in it counts as it is written. */
 function addNumbers(list: JsonValue, sum: Sum): void {
   let others = 0;
@@ -139,7 +180,7 @@ function addNumbers(list: JsonValue, sum: Sum): void {
 function addForm({ scan }: Extract<RequestBody, { kind: "multipart" }>, sum: Sum): void {
   for (const { name, filename, start, end } of scan.parts) {
     const bytes = end - start;
-    if (filename !== undefined && (name.startsWith("image") || name === "mask"))
+    if (filename !== undefined && (name.startsWith("image") || name === "mask" || name === "markup"))
       sum.mediaTokens += sum.model.imageTokensMax;
     else if (filename !== undefined && name === "file") sum.mediaTokens += Math.ceil(bytes / audioBytesPerToken);
     else if (name !== "model") {

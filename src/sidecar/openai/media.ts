@@ -33,30 +33,19 @@ const images: ReadonlySet<string | undefined> = new Set([
   "image_file",
 ]);
 
-/** Counts a message, and a part that is no text by its own measure: true when that was all. Servers differ in whether they ask for `type`. */
+/** Counts a part that is no text by its own measure: true when that was all. Servers differ in whether they ask for `type`. */
 export function mediaOf(value: JsonValue, sum: Sum): boolean {
-  if (value.get("role")) {
-    sum.messages++;
-    // the assistant's own speech of before, by its id
-    if (value.get("audio")?.get("id")) sum.unknown ??= "messages[].audio";
-    return false;
-  }
   const type = value.get("type")?.string();
   if (type !== undefined && plain.has(type)) return false;
-  if (type === "item_reference") {
-    sum.unknown ??= type;
-    return true;
-  }
   const url = value.get("image_url");
   if (url || images.has(type)) {
-    withoutPayload(url?.kind === "object" ? url.get("url") : url, sum);
-    sum.mediaTokens += sum.model.imageTokensMax;
+    addImage(url, sum);
     return true;
   }
   const audio = value.get("input_audio");
   if (audio) {
     const data = audio.get("data");
-    withoutPayload(data, sum, false);
+    withoutPayload(data, sum);
     // base64: 4 characters for 3 bytes
     sum.mediaTokens += Math.ceil(((data?.byteLength ?? 0) * 3) / 4 / audioBytesPerToken);
     return true;
@@ -75,7 +64,9 @@ function isOfUnknownSize(value: JsonValue, sum: Sum): boolean {
   const file = inner?.kind === "object" ? inner : value;
   const data = file.get("file_data");
   if (data?.kind === "string") {
-    if (!startsWith(data, plainText)) sum.unknown ??= "file_data";
+    if (startsWith(data, plainText)) return true;
+    withoutPayload(data, sum);
+    sum.unknown ??= "file_data";
     return true;
   }
   const name = file.get("file_id") ? "file_id" : "file_url";
@@ -87,10 +78,16 @@ function isOfUnknownSize(value: JsonValue, sum: Sum): boolean {
 const dataUrl = Buffer.from('"data:');
 const plainText = Buffer.from('"data:text/');
 
-/** Takes the bytes of what is no text out of the sum: of an image only where they stand in its URL. */
-function withoutPayload(payload: JsonValue | undefined, sum: Sum, isUrl = true): void {
-  if (payload?.kind !== "string" || (isUrl && !startsWith(payload, dataUrl))) return;
-  sum.bytes -= payload.byteLength;
+/** One image. Where its URL (bare, or `{url}`) is the image itself, the URL's bytes do not count. */
+export function addImage(where: JsonValue | undefined, sum: Sum): void {
+  const url = where?.kind === "object" ? where.get("url") : where;
+  if (url && startsWith(url, dataUrl)) withoutPayload(url, sum);
+  sum.mediaTokens += sum.model.imageTokensMax;
+}
+
+/** Takes the bytes of what is no text out of the sum. */
+export function withoutPayload(payload: JsonValue | undefined, sum: Sum): void {
+  if (payload?.kind === "string") sum.bytes -= payload.byteLength;
 }
 
 const startsWith = ({ document: { bytes }, start, end }: JsonValue, head: Buffer): boolean =>

@@ -3,17 +3,20 @@ import type { ModelConfig, RuleConfig } from "../../config/contract.ts";
 import type { Authorized, Estimate, RequestBody } from "../exchange.ts";
 import { scanJson } from "../json/scan.ts";
 import { estimateInput, type InputEstimate } from "../openai/estimate.ts";
-import { otherServers } from "../openai/tools.ts";
+import { isCounted, lessBounded } from "../openai/tools.ts";
 
 /** What is estimated of a request, with what its rule adds to it. */
 export function inputOf({ body, rule }: Pick<Authorized, "body" | "rule">, model: ModelConfig): InputEstimate {
-  const own = estimateInput(body, model, rule.request.systemPrompt ?? "");
+  const { systemPrompt, overrides } = rule.request;
+  const own = estimateInput(body, model, { extraText: systemPrompt ?? "", replaced: overrides });
   const added = body.kind === "json" ? addedBy(rule) : undefined;
   if (!added) return own;
-  const more = estimateInput(added, model, "");
+  const more = estimateInput(added, model);
+  const hosted = lessBounded(own.hosted, more.hosted);
   return {
     ...more,
     ...own,
+    ...(hosted !== undefined && { hosted }),
     upperTokens: own.upperTokens + more.upperTokens,
     likelyTokens: own.likelyTokens + more.likelyTokens,
     predictionTokens: own.predictionTokens + more.predictionTokens,
@@ -22,7 +25,7 @@ export function inputOf({ body, rule }: Pick<Authorized, "body" | "rule">, model
 
 const additions = new WeakMap<RuleConfig, RequestBody | undefined>();
 
-/** Members that a rule sets, as a body of their own; undefined: it sets none. What they take the place of is counted, too. */
+/** Members that a rule sets, as a body of their own; undefined: it sets none. Defaults count where the client names its own, too. */
 function addedBy(rule: RuleConfig): RequestBody | undefined {
   if (additions.has(rule)) return additions.get(rule);
   const members = { ...rule.request.defaults, ...rule.request.overrides };
@@ -46,7 +49,7 @@ export function boundOf(
   const fee = hosted ?? unpriced; // such tools cost a fee for each call
   const price = fee === undefined ? {} : { unpriced: fee };
   if (named === undefined) return { inputTokens: upperTokens, ...price };
-  const calls = hosted === undefined ? 0 : hosted === otherServers ? undefined : how.calls;
+  const calls = hosted === undefined ? 0 : isCounted(hosted) ? how.calls : undefined;
   const turns = calls === undefined ? undefined : calls + 1;
   if (how.window === undefined || turns === undefined) return { inputTokens: upperTokens, unbounded: named, ...price };
   return { inputTokens: Math.max(upperTokens, how.window * turns), ...price };

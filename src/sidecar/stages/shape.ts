@@ -2,7 +2,7 @@
 import type { ModelConfig, RuleConfig } from "../../config/contract.ts";
 import { unknownModel } from "../../config/model-defaults.ts";
 import { refuse } from "../errors.ts";
-import { type Authorized, type Estimate, know, type Shaped } from "../exchange.ts";
+import { type Authorized, type Estimate, know, type RequestBody, type Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
 import type { JsonValue } from "../json/view.ts";
 import { fieldOf } from "../multipart/scan.ts";
@@ -35,6 +35,8 @@ export const shape =
     return next(know(exchange, { edits, estimate, stripUsage: usage.length > 0 }));
   };
 
+const otherType = Symbol("another type");
+
 /** A request's members as they will be: overrides, then what the client sent, then defaults. */
 class Wish {
   readonly #root: JsonValue | undefined;
@@ -49,16 +51,24 @@ class Wish {
   }
   /** A whole number of at least `min`, or undefined when nobody names one. */
   integer(key: string, min: number): number | undefined {
-    const { overrides, defaults } = this.#rule.request;
-    const value = key in overrides ? overrides[key] : (this.#sent(key) ?? defaults[key]);
+    const value = this.#value(key, (sent) => sent.number());
     if (value === undefined || value === null) return undefined;
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min)
       throw typed(key, `an integer of at least ${min}`);
     return value;
   }
-  #sent(key: string): unknown {
-    const value = this.member(key);
-    return value === undefined ? undefined : value.kind === "number" ? value.number() : value.kind;
+  /** A text, or "" when nobody names one. */
+  text(key: string): string {
+    const value = this.#value(key, (sent) => sent.string()) ?? "";
+    if (typeof value !== "string") throw typed(key, "a string");
+    return value;
+  }
+  /** As it will be sent. What the client sent of another type than `read` reads is a symbol, which is no JSON. */
+  #value(key: string, read: (sent: JsonValue) => unknown): unknown {
+    const { overrides, defaults } = this.#rule.request;
+    if (key in overrides) return overrides[key];
+    const sent = this.member(key);
+    return sent === undefined ? defaults[key] : (read(sent) ?? otherType);
   }
 }
 
@@ -115,8 +125,8 @@ function estimateOf(exchange: Authorized, model: ModelConfig, wish: Wish): Estim
 
 function choicesOf(exchange: Authorized, wish: Wish): number {
   const name = exchange.match.endpoint.name;
-  if (name === "ImagesEdits") return formInteger(exchange, "n") ?? 1;
-  if (!["ChatCompletions", "Completions", "ImagesGenerations"].includes(name)) return 1;
+  if (!["ChatCompletions", "Completions", "ImagesGenerations", "ImagesEdits"].includes(name)) return 1;
+  if (exchange.body.kind === "multipart") return formInteger(exchange.body, "n") ?? 1;
   const n = wish.integer("n", 1) ?? 1;
   const prompts = name === "Completions" ? wish.member("prompt") : undefined;
   const lists =
@@ -125,8 +135,8 @@ function choicesOf(exchange: Authorized, wish: Wish): number {
 }
 
 /** A whole number of at least 1 in a form; undefined when it has none. */
-function formInteger({ body }: Authorized, name: string): number | undefined {
-  const text = body.kind === "multipart" ? fieldOf(body.bytes, body.scan, { name }) : undefined;
+function formInteger({ bytes, scan }: Extract<RequestBody, { kind: "multipart" }>, name: string): number | undefined {
+  const text = fieldOf(bytes, scan, { name });
   if (text === undefined) return undefined;
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw typed(name, "an integer of at least 1");
   return Number(text);
@@ -151,7 +161,7 @@ function ruleEdits(exchange: Authorized, wish: Wish): JsonEdit[] {
       edits.push(set([key], value));
   }
   for (const [key, value] of Object.entries(overrides)) if (key !== "stream_options") edits.push(set([key], value));
-  if (systemPrompt !== undefined) edits.push(...systemPromptEdit(exchange, systemPrompt));
+  if (systemPrompt !== undefined) edits.push(...systemPromptEdit(exchange, wish, systemPrompt));
   return edits;
 }
 
@@ -161,7 +171,7 @@ const set = (path: (string | number)[], value: unknown): JsonEdit => ({
   value: JSON.stringify(value),
 });
 
-function systemPromptEdit(exchange: Authorized, systemPrompt: string): JsonEdit[] {
+function systemPromptEdit(exchange: Authorized, wish: Wish, systemPrompt: string): JsonEdit[] {
   if (exchange.body.kind !== "json") return [];
   const root = exchange.body.document.root;
   if (exchange.match.endpoint.path === "/chat/completions") {
@@ -169,9 +179,7 @@ function systemPromptEdit(exchange: Authorized, systemPrompt: string): JsonEdit[
     return [{ op: "insert", path: ["messages", 0], value: JSON.stringify({ role: "system", content: systemPrompt }) }];
   }
   if (exchange.match.endpoint.path !== "/responses") return [];
-  const sent = root.get("instructions");
-  if (sent !== undefined && sent.kind !== "string" && sent.kind !== "null") throw typed("instructions", "a string");
-  const own = sent?.kind === "string" ? (sent.string() ?? "") : "";
+  const own = wish.text("instructions");
   return [set(["instructions"], own === "" ? systemPrompt : `${systemPrompt}\n\n${own}`)];
 }
 
