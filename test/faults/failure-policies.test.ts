@@ -155,6 +155,8 @@ describe.each(Object.entries(faults))("fault %s:", (_, { leave, comeBack, isEmpt
       expectFault(refused, { status: 429, code: "rate_limit_exceeded", retry: true });
       expect(errorIn(refused).message).toContain("while the quota store is away, this sidecar's share of 10 requests");
       expect(Number(refused.headers["retry-after"])).toBeLessThanOrEqual(5);
+      expect(refused.headers["ratelimit-policy"]).toBe('"q/rph";q=8;w=2678400;local-share');
+      expect(refused.headers.ratelimit).toMatch(/^"q\/rph";r=0;t=[0-9]+$/);
     }
     expect(gateway.provider.requests).toHaveLength(limit);
     expect(await metrics()).toMatch(/sidegate_quota_unenforced_total\{decision="local_admitted"\} 8/);

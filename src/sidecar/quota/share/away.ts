@@ -7,6 +7,7 @@ import type { SidecarMetrics } from "../../metrics.ts";
 import type { ReserveRequest } from "../../ports/quota-store.ts";
 import type { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import type { PlannedClaim } from "../plan.ts";
+import { rateLimitHeaders } from "../rate-limit-headers.ts";
 import { amountText, windowText } from "../refusal.ts";
 import type { LocalDecision, LocalShares } from "./local-shares.ts";
 
@@ -63,10 +64,10 @@ export const shareRefusal = (
 ): GatewayError => {
   const index = planned.findIndex(({ claim }, at) => claim.enforced && result.claims[at]?.exceeded);
   const [refusing, state] = [planned[index], result.claims[index]];
-  const retryAfterMs = askAgainMs(random);
+  const how = { retryAfterMs: askAgainMs(random), headers: rateLimitHeaders(planned, result, true) };
   if (!refusing || !state) {
     const words = "too many requests run that the quota store does not know of, as it is away";
-    return new GatewayError("rate_limit_exceeded", [words], { retryAfterMs });
+    return new GatewayError("rate_limit_exceeded", [words], how);
   }
   const { quota, limit, claim, subject } = refusing;
   const whole = limits.find((each) => each.claim.counter === claim.counter)?.claim.max ?? claim.max;
@@ -76,5 +77,5 @@ export const shareRefusal = (
     `this sidecar's share of ${amountText(limit, whole)}${windowText(limit)} for ${subjectText(subject)} is ${amountText(limit, claim.max)};`,
     `used ${amountText(limit, state.used)}, this request needs at least ${amountText(limit, amount)}.`,
   ];
-  return new GatewayError("rate_limit_exceeded", [words.join(" ")], { retryAfterMs });
+  return new GatewayError("rate_limit_exceeded", [words.join(" ")], how);
 };
