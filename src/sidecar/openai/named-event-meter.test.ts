@@ -84,6 +84,13 @@ describe("a Responses meter", () => {
       want: { terminal: "failed", errorCode: "server_error" },
     },
     {
+      name: "failed after work that is billed",
+      last: ended("response.failed", {
+        response: { ...response, status: "failed", error: { code: "server_error" }, usage: responsesUsage },
+      }),
+      want: { terminal: "failed", errorCode: "server_error", usage: readUsage },
+    },
+    {
       name: "an error event",
       last: ended("error", { code: "rate_limit_exceeded", message: "m", param: null }),
       want: { terminal: "failed", errorCode: "rate_limit_exceeded" },

@@ -64,8 +64,10 @@ export class NamedEventMeter extends Meter {
     if (textOf(event.type) === "error" && !event.error) {
       this.tally.bareError = { message: textOf(event.message) ?? "The provider failed.", code: errorCodeOf(event) };
     }
-    if (terminal === "failed" || event.error) this.fail(event.error ?? response?.error ?? event);
-    else if (terminal !== undefined) this.#finish(terminal, event, response);
+    if (terminal === "failed" || event.error) {
+      recordUsage(this.tally, response?.usage);
+      this.fail(event.error ?? response?.error ?? event);
+    } else if (terminal !== undefined) this.#finish(terminal, event, response);
   }
 
   #finish(terminal: Terminal, event: JsonRecord, response: JsonRecord | undefined): void {
