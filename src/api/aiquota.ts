@@ -24,7 +24,9 @@ const reservationSchema = z.strictObject({
   onUnknownUsage: z
     .enum(["ChargeReserved", "ChargeObserved"])
     .default("ChargeReserved")
-    .describe("An answer that tells no usage: charge what was held, or what was seen to pass."),
+    .describe(
+      "An answer that tells no usage, or a stream that broke off before it did: charge what was held, or what was seen to pass.",
+    ),
 });
 
 /** Spec of an AIQuota, defaults filled in. */

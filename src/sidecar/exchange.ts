@@ -43,13 +43,14 @@ export interface Ending {
   /**
    * completed: the terminal event or the whole body came. incomplete: the provider ended early and said so. failed: the
    * provider failed. aborted: the client went away. refused: nothing reached a provider. hit: answered from the cache.
-   * uncertain: it was sent, nothing came back, and it may be billed.
+   * uncertain: it was sent, nothing came back or it broke off, and it may be billed.
    */
   readonly outcome: "completed" | "incomplete" | "failed" | "aborted" | "refused" | "hit" | "uncertain";
   readonly status: number;
   readonly errorCode?: string;
+  /** Of the whole answer. */
   readonly usage?: Usage;
-  /** What was seen of the output when no usage came, in tokens. */
+  /** What was seen of the output when no usage came, in tokens. Absent: nothing, or what was seen cannot be counted. */
   readonly observedOutputTokens?: number;
   readonly finishReasons?: readonly string[];
   readonly responseModel?: string;

@@ -12,7 +12,7 @@ export interface SseRow extends Row {
   readonly error?: string;
   /** The code in the books, where it is another one. */
   readonly books?: string;
-  /** How the call is booked; absent: completed, with an error failed. */
+  /** How the call is booked; absent: completed, with an error uncertain. */
   readonly outcome?: string;
   /** Tokens booked: input and output; absent: not looked at. */
   readonly tokens?: readonly [number, number];

@@ -115,7 +115,7 @@ describe("fault 24: the process", () => {
         .filter((record) => record.record === "outcome")
         .map((record) => record.outcome)
         .sort(),
-    ).toEqual(["completed", "failed"]);
+    ).toEqual(["completed", "uncertain"]);
   });
 
   test("leaves on SIGKILL an intent for every call that was under way, and a file that goes on", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { StreamFormat } from "../../openai/endpoints.ts";
 import { SseSplitter } from "./sse.ts";
 import { createStreamMeter } from "./stream-meter.ts";
-import type { Tally } from "./tally.ts";
+import { type Tally, wholeUsage } from "./tally.ts";
 
 /** Meters the pieces of a stream. */
 function meterOf(
@@ -73,6 +73,32 @@ const chatStream = [
 
 const readUsage = { inputTokens: 10, cachedInputTokens: 2, outputTokens: 5, reasoningTokens: 0, totalTokens: 15 };
 
+describe("the usage of the whole answer", () => {
+  const early = frame({ ...envelope, choices: [], usage });
+  const zeros = frame({ ...envelope, choices: [], usage: { prompt_tokens: 0, completion_tokens: 0 } });
+  const last = content("", "stop");
+  const failure = frame({ error: { code: "server_error", message: "m" } });
+  test.each([
+    { name: "its end has come", frames: [early, content("a"), done], isIt: true },
+    { name: "it came last, after the finish", frames: [content("a"), last, usageFrame], isIt: true },
+    {
+      name: "it came with the finish",
+      frames: [content("a"), frame({ ...JSON.parse(last.slice(6)), usage })],
+      isIt: true,
+    },
+    { name: "nothing has finished", frames: [content("a"), early], isIt: false },
+    { name: "output came after it", frames: [last, early, content("a", null, 1)], isIt: false },
+    { name: "a second choice has not finished", frames: [content("a", "stop"), early], choices: 2, isIt: false },
+    { name: "it says nothing", frames: [content("a"), last, zeros], isIt: false },
+    { name: "it came last before a failure", frames: [content("a"), early, failure], isIt: true },
+    { name: "output and a failure came after it", frames: [early, content("a"), failure], isIt: false },
+  ])("is what was reported, where $name: $isIt", ({ frames, choices = 1, isIt }) => {
+    const tally = tallyOf(frames);
+    expect(tally.usage).toBeDefined();
+    expect(wholeUsage(tally, choices)).toEqual(isIt ? readUsage : undefined);
+  });
+});
+
 describe("a chat meter", () => {
   test("tells terminal, usage, output, names and finish", () => {
     const { tally, ended } = meterOf("chat", [Buffer.from(chatStream.join(""))]);
@@ -81,6 +107,7 @@ describe("a chat meter", () => {
       usage: readUsage,
       usageFault: undefined,
       usageEvents: 1,
+      usageAtDelta: 2,
       deltaEvents: 2,
       outputBytes: Buffer.byteLength('Hello say "usage":{"a":1} ✓'),
       mediaBytes: 0,

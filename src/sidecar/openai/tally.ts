@@ -15,6 +15,8 @@ export interface Tally {
   usageFault?: "unreadable" | "invalid";
   /** How often a usage was reported. It counts once, however often. */
   usageEvents: number;
+  /** `deltaEvents` when it was reported last. */
+  usageAtDelta: number;
   /** Events that carried output. */
   deltaEvents: number;
   /** Decoded output so far, in bytes of UTF-8: content, refusal, tool names and arguments, visible reasoning. Never too low. */
@@ -45,6 +47,7 @@ export function createTally(): Tally {
   return {
     terminal: undefined,
     usageEvents: 0,
+    usageAtDelta: 0,
     deltaEvents: 0,
     outputBytes: 0,
     mediaBytes: 0,
@@ -61,8 +64,20 @@ export const unreadableEventCode = "unreadable_event";
 export function recordUsage(tally: Tally, usage: unknown): void {
   if (recordOf(usage) === undefined) return;
   tally.usageEvents += 1;
+  tally.usageAtDelta = tally.deltaEvents;
   tally.usage = usageOf(usage);
   tally.usageFault = tally.usage === undefined ? "invalid" : undefined;
+}
+
+/**
+ * The usage of the whole answer. Of a stream that failed it is that only where no output came after it, and of one without a terminal event
+ * where all choices had finished besides: servers report usage on the way, too, some of them zeros. Undefined: there is none.
+ */
+export function wholeUsage(tally: Tally, choices: number): Usage | undefined {
+  const { terminal, usage, usageAtDelta, deltaEvents, finishReasons } = tally;
+  if (usage === undefined || terminal === "completed" || terminal === "incomplete") return usage;
+  const hasFinished = terminal === "failed" || finishReasons.length >= choices;
+  return hasFinished && usageAtDelta === deltaEvents && usage.outputTokens > 0 ? usage : undefined;
 }
 
 /** Takes note of a usage in JSON that cannot be read. */

@@ -78,6 +78,12 @@ describe("what an ended request is charged", () => {
       { input: 100, cachedInput: 0, output: 50 },
     ],
     ["uncertain: what was held", { outcome: "uncertain" } as const, { input: 100, cachedInput: 0, output: 50 }],
+    [
+      "uncertain in a stream: what was held, whatever came",
+      { outcome: "uncertain", observedOutputTokens: 4 } as const,
+      { input: 100, cachedInput: 0, output: 50 },
+    ],
+    ["failed with usage: that", { outcome: "failed", usage } as const, { input: 7, cachedInput: 2, output: 3 }],
     ["failed with an error answer: nothing", { outcome: "failed" } as const, { input: 0, cachedInput: 0, output: 0 }],
     [
       "failed in a stream: what came",
@@ -94,10 +100,29 @@ describe("what an ended request is charged", () => {
     expect(chargedTokens({ status: 200, ...ending }, held, "ChargeReserved")).toEqual(want);
   });
 
-  test("without usage, ChargeObserved takes what was seen", () => {
-    expect(
-      chargedTokens({ status: 200, outcome: "completed", observedOutputTokens: 4 }, held, "ChargeObserved").output,
-    ).toBe(4);
+  test.each([
+    ["completed", 4],
+    ["uncertain", 4],
+    ["aborted", 4],
+    ["uncertain", undefined],
+  ] as const)("without usage, %s, ChargeObserved takes what was seen, where that is known", (outcome, seen) => {
+    const ending = { status: 200, outcome, observedOutputTokens: seen };
+    expect(chargedTokens(ending, held, "ChargeObserved").output).toBe(seen ?? held.output);
+  });
+
+  test("what was let through is charged, where less was held of it by a quota of P99", () => {
+    const of = (outcome: "uncertain" | "completed") =>
+      actualAmount(
+        {
+          limit: { resource: "OutputTokens" },
+          quota: { per: [], reservation: { output: "P99", onUnknownUsage: "ChargeReserved" } },
+          outputHeld: 5,
+        } as unknown as PlannedClaim, // all that is read
+        { outcome, status: 200 },
+        held,
+        model,
+      );
+    expect([of("uncertain"), of("completed")]).toEqual([50, 50]);
   });
 });
 

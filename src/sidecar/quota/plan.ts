@@ -111,38 +111,28 @@ export function planClaims(
   return planned;
 }
 
-/** Tokens that an ended request is charged for. `held`: what the reservation took; `outputMax`: what was let through, where that is more. */
+/** Tokens that an ended request is charged for. `held`: the input that was held, and the output that was let through. */
 export function chargedTokens(
   ending: Ending,
-  held: { input: number; output: number; outputMax?: number },
+  held: { input: number; output: number },
   onUnknownUsage: QuotaConfig["reservation"]["onUnknownUsage"],
 ): { input: number; cachedInput: number; output: number } {
-  if (ending.outcome === "hit" || ending.outcome === "refused") return { input: 0, cachedInput: 0, output: 0 };
-  if (ending.usage) {
+  const { outcome, usage, observedOutputTokens: seen } = ending;
+  // an error answer costs nothing; a stream that failed costs what came
+  const isFree = outcome === "hit" || outcome === "refused" || (outcome === "failed" && !usage && seen === undefined);
+  if (isFree) return { input: 0, cachedInput: 0, output: 0 };
+  if (usage) {
     return {
       // audio that is billed by its length counts as the tokens that other models make of it
-      input: ending.usage.inputTokens + Math.ceil((ending.usage.seconds ?? 0) * audioTokensPerSecond),
-      cachedInput: ending.usage.cachedInputTokens,
-      output: ending.usage.outputTokens,
+      input: usage.inputTokens + Math.ceil((usage.seconds ?? 0) * audioTokensPerSecond),
+      cachedInput: usage.cachedInputTokens,
+      output: usage.outputTokens,
     };
   }
-  const observed = {
-    input: held.input,
-    cachedInput: 0,
-    output: Math.min(held.outputMax ?? held.output, ending.observedOutputTokens ?? 0),
-  };
-  const reserved = { input: held.input, cachedInput: 0, output: held.output };
-  switch (ending.outcome) {
-    case "failed": // an error answer costs nothing; a stream that broke costs what came
-      return ending.observedOutputTokens === undefined ? { input: 0, cachedInput: 0, output: 0 } : observed;
-    case "aborted": // nothing was seen of a whole answer: it may have been written to its end
-      return ending.observedOutputTokens === undefined ? reserved : observed;
-    case "uncertain": // it may be running and billed to its end
-      return reserved;
-    case "completed":
-    case "incomplete":
-      return onUnknownUsage === "ChargeObserved" && ending.observedOutputTokens !== undefined ? observed : reserved;
-  }
+  // of what ended otherwise more may have been written than was seen
+  const isSeen = outcome === "failed" || outcome === "aborted" || onUnknownUsage === "ChargeObserved";
+  const output = isSeen && seen !== undefined ? Math.min(held.output, seen) : held.output;
+  return { input: held.input, cachedInput: 0, output };
 }
 
 /** The actual amount of one claim. Requests count 1 whatever came of them, but of a backend none that the cache answered; Concurrency is given back by the store. `held.output`: what was granted. */
@@ -152,9 +142,7 @@ export function actualAmount(
   held: { input: number; output: number },
   model: ModelConfig,
 ): number {
-  const { outputHeld } = planned;
-  const kept = outputHeld === undefined ? held : { ...held, output: outputHeld, outputMax: held.output };
-  const tokens = chargedTokens(ending, kept, planned.quota.reservation.onUnknownUsage);
+  const tokens = chargedTokens(ending, held, planned.quota.reservation.onUnknownUsage);
   switch (planned.limit.resource) {
     case "Requests":
       return ending.outcome === "hit" && planned.quota.per.includes("Backend") ? 0 : 1;

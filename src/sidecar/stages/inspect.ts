@@ -5,6 +5,7 @@
 import type { EndpointName } from "../../openai/endpoints.ts";
 import { refuse } from "../errors.ts";
 import type { Shaped } from "../exchange.ts";
+import { asksBackground } from "../openai/background.ts";
 import type { Stage } from "../stage.ts";
 import { ruleAllows } from "./authorize.ts";
 
@@ -14,7 +15,7 @@ const stateMembers = ["previous_response_id", "conversation"] as const;
 function alsoNeeds(exchange: Shaped): EndpointName[] {
   if (exchange.match.endpoint.path !== "/responses" || exchange.body.kind !== "json") return [];
   const root = exchange.body.document.root;
-  const needs: EndpointName[] = root.get("background")?.kind === "true" ? ["ResponsesBackground"] : [];
+  const needs: EndpointName[] = asksBackground(exchange) ? ["ResponsesBackground"] : [];
   if (stateMembers.some((key) => (root.get(key)?.kind ?? "null") !== "null")) needs.push("ResponsesState");
   return needs;
 }

@@ -6,12 +6,13 @@
 import type { StreamFormat } from "../../openai/endpoints.ts";
 import { GatewayError, refuse } from "../errors.ts";
 import type { Admitted, Ending } from "../exchange.ts";
+import { isBackground } from "../openai/background.ts";
 import { type ErrorObject, errorFrame } from "../openai/error-frame.ts";
 import { textBytesPerToken } from "../openai/estimate.ts";
 import type { StreamMeter } from "../openai/meter.ts";
 import { EventTooLarge, SseSplitter } from "../openai/sse.ts";
 import { createStreamMeter } from "../openai/stream-meter.ts";
-import { unreadableEventCode } from "../openai/tally.ts";
+import { unreadableEventCode, wholeUsage } from "../openai/tally.ts";
 import { isCacheable } from "../replay/cacheable.ts";
 import { flatHeaders, isOpen } from "../reply.ts";
 import { cacheAnswerBytesMax } from "./json-sink.ts";
@@ -19,6 +20,9 @@ import type { AnswerHead, AnswerSink, Flow } from "./sink.ts";
 
 /** How long a client may leave what was sent to it unread, in ms. */
 export const stalledClientMs = 300_000;
+
+/** Formats whose output is media: it is billed though little of it was seen, and its tokens do not follow from its length. */
+const mediaFormats: ReadonlySet<StreamFormat> = new Set(["images", "speech"]);
 
 /** An event stream of any length: at most one event is held back, beside the copy for the cache. `format` says what ends it. */
 export class StreamSink implements AnswerSink {
@@ -106,7 +110,7 @@ export class StreamSink implements AnswerSink {
     }
     // no terminal event, or one that was cut in its middle: some clients drop such a rest without a word
     const error = refuse("upstream_truncated");
-    this.#state("failed", error.code);
+    this.#state("uncertain", error.code);
     this.#writeErrorFrame(error);
     this.#close();
   }
@@ -115,7 +119,7 @@ export class StreamSink implements AnswerSink {
   fail(error: GatewayError): void {
     if (this.#finished) return;
     if (this.#meter.tally.terminal === undefined) {
-      this.#state(this.#exchange.abortReason === "client" ? "aborted" : "failed", error.code);
+      this.#state(this.#exchange.abortReason === "client" ? "aborted" : "uncertain", error.code);
       this.#writeErrorFrame(error);
     }
     this.#close();
@@ -128,23 +132,35 @@ export class StreamSink implements AnswerSink {
   }
 
   #terminal(): void {
-    const { terminal, errorCode } = this.#meter.tally;
-    const outcome = terminal === "failed" ? "failed" : terminal === "incomplete" ? "incomplete" : "completed";
-    if (outcome === "completed") this.#fill();
-    this.#state(outcome, errorCode);
+    const { terminal = "completed", errorCode } = this.#meter.tally;
+    if (terminal === "completed") this.#fill();
+    // an end that cannot be read may have told any usage
+    this.#state(errorCode === unreadableEventCode ? "uncertain" : terminal, errorCode);
   }
 
   #state(outcome: Ending["outcome"], errorCode: string | undefined): void {
-    const { usage, model, finishReasons, deltaEvents, outputBytes } = this.#meter.tally;
+    const { tally } = this.#meter;
+    const usage = wholeUsage(tally, this.#exchange.estimate.choices);
+    const observedOutputTokens = this.#observed(usage ? 0 : (tally.usage?.outputTokens ?? 0));
+    // what came before a failure is billed: where it cannot be counted nobody knows how much
+    const isUnknown = outcome === "failed" && usage === undefined && observedOutputTokens === undefined;
     this.#exchange.end({
-      outcome,
+      outcome: isUnknown ? "uncertain" : outcome,
       status: this.#head.status,
       errorCode,
       usage,
-      responseModel: model,
-      finishReasons,
-      observedOutputTokens: Math.max(deltaEvents, Math.ceil(outputBytes / textBytesPerToken)),
+      responseModel: tally.model,
+      finishReasons: tally.finishReasons,
+      observedOutputTokens,
     });
+  }
+
+  /** Output that was seen, in tokens, or told on the way; undefined: what was seen does not tell what was made. */
+  #observed(told: number): number | undefined {
+    const { terminal, deltaEvents, outputBytes, mediaBytes } = this.#meter.tally;
+    const isMedia = mediaBytes > 0 || (terminal !== "failed" && mediaFormats.has(this.#format));
+    if (isMedia || (terminal === undefined && isBackground(this.#exchange))) return undefined;
+    return Math.max(deltaEvents, Math.ceil(outputBytes / textBytesPerToken), told);
   }
 
   #keep(chunk: Buffer): void {
