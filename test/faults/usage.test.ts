@@ -239,3 +239,42 @@ describe("what a provider of odd streams is paid:", () => {
     expect(await chargedTokens(gateway)).toBe(held() - 500 + 321);
   });
 });
+
+describe("an error answer of Azure", () => {
+  const azure = (url: string): string =>
+    `- {name: main, type: AzureOpenAI, endpoint: "${url}", credentials: [{type: Secret, secretRef: {name: keys, key: main}}]}`;
+  const body = { max_tokens: 500 };
+
+  test.each([...bothWays])("that blocks a prompt is billed: charged what was held, $how", async ({ streamed }) => {
+    await start("{onUnknownUsage: ChargeReserved}", { backends: azure });
+    const answer = await ask(gateway, { streamed, fake: "code=content_filter", body });
+    expect([answer.status, errorIn(answer).code]).toEqual([400, "content_filter"]);
+    await expectSettled(gateway);
+    expect(await chargedTokens(gateway)).toBe(held());
+    expect(lastOutcome(gateway)).toMatchObject({ outcome: "uncertain", status: 400, errorCode: "content_filter" });
+  });
+
+  test("that says 408 is billed, whatever its body", async () => {
+    await start("{onUnknownUsage: ChargeReserved}", { backends: azure });
+    await ask(gateway, { streamed: false, fake: "status=408;body=html", body });
+    await expectSettled(gateway);
+    expect(await chargedTokens(gateway)).toBe(held());
+  });
+
+  test.each(["code=context_length_exceeded", "status=429", "status=500", "status=502", "status=504"])(
+    "with %s costs nothing",
+    async (fake) => {
+      await start("{onUnknownUsage: ChargeReserved}", { backends: azure });
+      await ask(gateway, { streamed: false, fake, body });
+      await expectSettled(gateway);
+      expect(await chargedTokens(gateway)).toBe(0);
+    },
+  );
+
+  test("costs nothing where another provider says it", async () => {
+    await start("{onUnknownUsage: ChargeReserved}");
+    for (const fake of ["code=content_filter", "status=408"]) await ask(gateway, { streamed: false, fake, body });
+    await expectSettled(gateway);
+    expect(await chargedTokens(gateway)).toBe(0);
+  });
+});

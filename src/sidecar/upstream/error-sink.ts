@@ -18,6 +18,10 @@ const moneyCodes = [
   "organization_usage_limit_exceeded",
   "billing_hard_limit_reached",
 ];
+/** Whether an error answer is billed, as Azure says of its own: a blocked prompt (with what was written meanwhile), and a time-out. */
+const isBilled = ({ call }: Admitted, status: number, code: string | undefined): boolean =>
+  call.backendType === "AzureOpenAI" && (status === 408 || (status === 400 && code === "content_filter"));
+
 /** Shortest wait that is passed on, in ms: the Node SDK asks again at once when it is told 0, and so do all its siblings. */
 const waitMsMin = 1_000;
 const waitHeaders: ReadonlySet<string> = new Set(["retry-after", "retry-after-ms"]);
@@ -58,14 +62,19 @@ export class ErrorSink implements AnswerSink {
       );
       return;
     }
-    this.#exchange.end({ outcome: "failed", status, errorCode: code || "upstream_error" });
+    this.#state(status, code, code || "upstream_error");
     sendWhole(this.#exchange, status, retryHeaders(headers, { code, waitMs }), body);
     this.#done();
   }
   fail(error: GatewayError): void {
-    this.#exchange.end({ outcome: "failed", status: error.status, errorCode: error.code });
+    this.#state(error.status, undefined, error.code);
     sendError(this.#exchange, error);
     this.#done();
+  }
+  /** `code`: the provider's. */
+  #state(status: number, code: string | undefined, errorCode: string): void {
+    const outcome = isBilled(this.#exchange, this.#head.status, code) ? "uncertain" : "failed";
+    this.#exchange.end({ outcome, status, errorCode });
   }
 }
 
