@@ -104,15 +104,6 @@ describe("encoding", () => {
 });
 
 describe("decoding", () => {
-  test("gives models that know no name but their own", () => {
-    const models = decodeConfig(encodeConfig(withRoute)).route?.models ?? {};
-    expect([models["gpt-4o"]?.outputTokensMax, models["constructor"], models["toString"]]).toEqual([
-      1,
-      undefined,
-      undefined,
-    ]);
-  });
-
   test("tells every fault with its path at once", () => {
     const text = JSON.stringify({
       ...withRoute,

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type * as z from "zod";
 import { canonicalJson } from "./canonical.ts";
-import { contractVersion, type RouteConfig, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
+import { contractVersion, type SidecarConfig, sidecarConfigSchema } from "./contract.ts";
 import { fromVersion1, sidecarConfigSchemaV1, toVersion1 } from "./contract-v1.ts";
 import { fieldPath } from "./field-path.ts";
 
@@ -62,7 +62,7 @@ export const decodeVersioned = (text: string): { readonly config: SidecarConfig;
     contract === 1 ? fromVersion1(parsed(sidecarConfigSchemaV1, value)) : parsed(sidecarConfigSchema, value);
   const dangling = danglingRefs(config);
   if (dangling.length > 0) throw new ConfigFault(dangling);
-  return { config: withBareModels(config), contract };
+  return { config, contract };
 };
 
 const parsed = <Output>(schema: z.ZodType<Output>, value: unknown): Output => {
@@ -90,13 +90,6 @@ const parseJson = (text: string): unknown => {
       { path: "", message: `not JSON (${Buffer.byteLength(text)} bytes); was it written whole?` },
     ]);
   }
-};
-
-/** Models are looked up by a name that a client chose: without a prototype, `constructor` is as unknown as any other. */
-const withBareModels = (config: SidecarConfig): SidecarConfig => {
-  if (!config.route) return config;
-  const models: RouteConfig["models"] = Object.assign(Object.create(null), config.route.models);
-  return { ...config, route: { ...config.route, models } };
 };
 
 const readableVersion = (value: unknown): number => {

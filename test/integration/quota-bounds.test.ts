@@ -67,6 +67,14 @@ describe("tools that the provider runs", () => {
     expect(other.json.error?.code).toBe("usage_unbounded");
   });
 
+  test("have no bound where they may be called more often than a counter can hold", async () => {
+    await start([tokens(1_000_000), cost()]);
+    for (const calls of [1e12, Number.MAX_SAFE_INTEGER]) {
+      const { status, json } = await ask("responses", search({ max_tool_calls: calls }));
+      expect([calls, status, json.error?.code]).toEqual([calls, 403, "usage_unbounded"]);
+    }
+  });
+
   test("cannot be bounded in a prompt template, which may hold those of other servers", async () => {
     await start([tokens(1_000_000)]);
     const refused = await ask("responses", { model: "gpt-4o", prompt: { id: "pmpt_1" }, max_tool_calls: 2 });
@@ -269,3 +277,13 @@ test("x-ratelimit headers are of our counters, of the limit with least left; the
     /^(Budget spent|Rate limit reached): quota default\/q, limit rpm \(2 requests per 3600 s\) for .+; used 2 requests, this request needs at least 1 requests; resets in [0-9]+ s\.$/,
   );
 });
+
+test.each(["constructor", "__proto__", "toString"])(
+  "a model of the name %s is one that nobody has described",
+  async (model) => {
+    await start([tokens(1_000_000)]);
+    const held = await ask("chat/completions", { ...chat("?"), model, max_tokens: 10 });
+    expect(held.status).toBe(200);
+    expect(left(held)).toBeGreaterThan(999_000);
+  },
+);

@@ -43,7 +43,7 @@ const unpricedRemedy = "leave it out of the request, or do not count such models
 const remedyFor = ({ inputTokensMax }: ModelConfig): string =>
   inputTokensMax === undefined
     ? "set spec.models[].inputTokensMax of the AIRoute, which is then held"
-    : "send max_tool_calls with tools of the provider, or do without them";
+    : "leave it out of the request, or send max_tool_calls where it counts the calls of such tools";
 
 const unboundedBy = (quota: QuotaConfig, limit: LimitConfig, what: string, remedy: string): GatewayError =>
   refuse("usage_unbounded", what, `quota ${quota.namespace}/${quota.name}, limit ${limit.name},`, remedy);

@@ -36,6 +36,9 @@ function addedBy(rule: RuleConfig): RequestBody | undefined {
   return body;
 }
 
+/** Most tokens that are held as a bound; what needs more has none. Sums of a few of them are still exact. */
+export const boundTokensMax = 1_000_000_000_000_000;
+
 /**
  * The input to hold. What a request only names is at most a whole window; where the provider runs tools, one for each of their calls and
  * one more. `unbounded` where the window or the number of calls is not known.
@@ -51,6 +54,8 @@ export function boundOf(
   if (named === undefined) return { inputTokens: upperTokens, ...price };
   const calls = hosted === undefined ? 0 : isCounted(hosted) ? how.calls : undefined;
   const turns = calls === undefined ? undefined : calls + 1;
-  if (how.window === undefined || turns === undefined) return { inputTokens: upperTokens, unbounded: named, ...price };
-  return { inputTokens: Math.max(upperTokens, how.window * turns), ...price };
+  const windows = how.window === undefined || turns === undefined ? undefined : how.window * turns;
+  if (windows === undefined || windows > boundTokensMax)
+    return { inputTokens: upperTokens, unbounded: named, ...price };
+  return { inputTokens: Math.max(upperTokens, windows), ...price };
 }

@@ -4,7 +4,7 @@
  */
 import type { Log } from "../../base/log.ts";
 import type { ModelConfig, RouteConfig } from "../../config/contract.ts";
-import { unknownModel } from "../../config/model-defaults.ts";
+import { modelOf, unknownModel } from "../../config/model-defaults.ts";
 import type { QuotaConfig } from "../../config/quota.ts";
 import { type CachePlan, planCache } from "../cache/plan.ts";
 import type { CachedAnswer, CacheSeal } from "../cache/seal.ts";
@@ -63,7 +63,7 @@ export const admit = (deps: AdmitDeps): Stage<Shaped, Admitted> => {
       plan: () => claimsOf(quotas, exchange, model),
     });
   return (next) => async (exchange) => {
-    const model = deps.route.models[exchange.model] ?? unknownModel;
+    const model = modelOf(deps.route.models, exchange.model) ?? unknownModel;
     const quotas = choice(exchange);
     checkLater(quotas, exchange);
     const targets = orderOf?.(exchange);

@@ -1,6 +1,6 @@
 /** Stage 4: makes the request what the route says it is: defaults, overrides, system prompt, limits, usage asked for. */
 import type { ModelConfig, RuleConfig } from "../../config/contract.ts";
-import { unknownModel } from "../../config/model-defaults.ts";
+import { modelOf, unknownModel } from "../../config/model-defaults.ts";
 import { refuse } from "../errors.ts";
 import { type Authorized, type Estimate, know, type RequestBody, type Shaped } from "../exchange.ts";
 import type { JsonEdit } from "../json/splice.ts";
@@ -26,7 +26,7 @@ export const shape =
   (exchange) => {
     const { rule, body } = exchange;
     checkBytes(exchange);
-    const model = models[exchange.model] ?? unknownModel;
+    const model = modelOf(models, exchange.model) ?? unknownModel;
     const wish = new Wish(exchange, rule);
     checkMessages(exchange, rule);
     const estimate = estimateOf(exchange, model, wish);

@@ -3,6 +3,7 @@ import { type Endpoint, endpoints } from "../../../openai/endpoints.ts";
 import type { Ending } from "../../../sidecar/exchange.ts";
 import { matchPath } from "../../../sidecar/openai/paths.ts";
 import { type Usage, usageCountMax } from "../../../sidecar/openai/usage.ts";
+import { boundTokensMax } from "../../../sidecar/quota/input-bound.ts";
 import { listAt, memberAt, numberAt, textAt } from "../../check/members.ts";
 import { jsonOf } from "./lines.ts";
 
@@ -71,8 +72,6 @@ const idForm = /^[A-Za-z0-9._:-]{1,120}$/;
 const workloadForm = /^([a-z0-9-]{1,63})\/([a-z0-9.-]{1,253})$/;
 const choicesMax = 1_000;
 const podForm = /^[a-z0-9.-]{1,253}$/;
-/** A bound that is held, in tokens: more than a usage may be where the provider runs tools, and what sums of a few still hold exactly. */
-const heldTokensMax = 1_000_000_000_000_000;
 /** No calendar goes further. */
 const timeMsMax = Date.UTC(9999, 0);
 
@@ -131,7 +130,7 @@ const nothingHeld: Held = {
 
 const heldAt = (value: unknown, member: string): number => {
   const count = countAt(value, "heldTokens", member);
-  if (count > heldTokensMax) throw new BadRecord(`heldTokens.${member} is too large`);
+  if (count > boundTokensMax) throw new BadRecord(`heldTokens.${member} is too large`);
   return count;
 };
 

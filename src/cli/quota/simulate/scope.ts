@@ -7,7 +7,7 @@ import { builtinModels } from "../../../compile/models.ts";
 import { compileQuota, quotaScope } from "../../../compile/quota.ts";
 import { compileRoute } from "../../../compile/route.ts";
 import type { ModelConfig, RouteConfig } from "../../../config/contract.ts";
-import { unknownModel } from "../../../config/model-defaults.ts";
+import { modelOf, unknownModel } from "../../../config/model-defaults.ts";
 import type { QuotaConfig } from "../../../config/quota.ts";
 import { endpointNames } from "../../../openai/endpoints.ts";
 import { operatorNamespaceDefault } from "../../../resources/validate.ts";
@@ -67,7 +67,7 @@ export class Scopes {
       this.#remark(`AIRoute ${namespace}/${name} is not among the files: it is taken to open every model to go to`);
     const scope: Scope = {
       choice: quotaChoice(quotas, () => undefined), // one that cannot tell counts, as in a sidecar
-      modelOf: (model) => route.models[model] ?? builtinModels.get(model) ?? unknownModel,
+      modelOf: (model) => modelOf(route.models, model) ?? builtinModels.get(model) ?? unknownModel,
     };
     this.#known.set(key, scope);
     return scope;
