@@ -1,9 +1,8 @@
 /** `sidegate inject`: what the webhook does to pods, done to files. Everything else in them stays as it is, byte for byte. */
-import { parseAllDocuments } from "yaml";
 import { marks } from "../api/annotations.ts";
 import { inject } from "../inject/inject.ts";
 import { type InjectionSettings, injectionSettingsSchema } from "../inject/settings.ts";
-import { parseDocuments, type SourceFile } from "../resources/document.ts";
+import { parseDocuments, parseTrees, type SourceFile } from "../resources/document.ts";
 import { readSource } from "./files.ts";
 import { type FoundPod, podsIn, valueAt, withValueAt } from "./inject/templates.ts";
 import { applyEdits, EditFault, editsOf, type TextEdit } from "./inject/yaml-edit.ts";
@@ -116,10 +115,7 @@ const injectedPod = (
 };
 
 /** The documents that hold something, as trees with their places in the text. */
-const treesOf = (text: string) => {
-  const parsed = parseAllDocuments(text, { merge: true });
-  return ("empty" in parsed ? [] : parsed).filter((tree) => (tree.toJS() ?? undefined) !== undefined);
-};
+const treesOf = (text: string) => parseTrees(text).filter((tree) => (tree.toJS() ?? undefined) !== undefined);
 
 /** Whether lists stand deeper than their member in this file; kubectl writes them so that they do not. */
 const indentsLists = (text: string): boolean => !/^( *)[A-Za-z]+:[ \t]*\r?\n\1- /m.test(text);

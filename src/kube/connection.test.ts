@@ -1,11 +1,13 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { selfSigned } from "../../test/fixtures/certificate.ts";
 import { FakeClock } from "../base/clock.ts";
 import { inClusterConnection, isInCluster, kubeconfigConnection } from "./connection.ts";
+import { KubeFault } from "./port.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sidegate-connection-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -63,6 +65,15 @@ describe("in a cluster", () => {
     expect(connection.url).toBe("https://[fd00::1]:443");
   });
 
+  test("a token that is gone is a fault of the API server's side, which is tried again", async () => {
+    for (const name of ["token", "ca.crt"]) write(name, "there");
+    const connection = inClusterConnection({ env, clock: new FakeClock(), folder });
+    rmSync(join(folder, "token"));
+    const fault = await connection.credentials(true).catch((thrown: unknown) => thrown);
+    expect(fault).toBeInstanceOf(KubeFault);
+    expect(fault).toMatchObject({ status: 0, message: expect.stringContaining("ENOENT") });
+  });
+
   test("outside of a pod it is not", () => {
     expect([isInCluster({}, folder), isInCluster(env, join(folder, "none"))]).toEqual([false, false]);
   });
@@ -117,5 +128,79 @@ describe("a kubeconfig", () => {
     await expect(kubeconfigConnection({ file, context: "lost" })).rejects.toThrow(
       'The kubeconfig has no cluster for context "lost". Name one with kubectl config use-context.',
     );
+  });
+
+  test("whose server is no URL says so", async () => {
+    const file = kubeconfig("server.yaml", {}, { server: "admin:S3CRET@10.0.0.1:6443" });
+    await expect(kubeconfigConnection({ file })).rejects.toThrow('The server of cluster "c" is no http or https URL.');
+  });
+
+  test.each([
+    { name: "an indent", text: "users:\n- name: u\n  user:\n   token: S3CRET\n  x: y\n   z: S3CRET\n", line: 6 },
+    { name: "a tag", text: "users:\n- name: u\n  user:\n    token: !S3CRET\n", line: 4 },
+    { name: "an alias", text: "users:\n- name: u\n  user:\n    token: *S3CRET\n", line: 4 },
+    { name: "a handle", text: "users:\n- name: u\n  user:\n    token: !S3CRET!x\n", line: 4 },
+    { name: "a quote", text: 'users:\n- name: u\n  user:\n    token: "S3CRET\n', line: 5 },
+  ])("that is broken by $name says the line, and nothing that stands in it", async ({ text, line }) => {
+    const fault = await kubeconfigConnection({ file: write("broken.yaml", text) }).catch((thrown: unknown) => thrown);
+    expect(fault).toBeInstanceOf(KubeFault);
+    expect(String(fault)).toMatch(new RegExp(`line ${line}: [a-z][^:]+$`));
+    expect(inspect(fault)).not.toContain("S3CRET");
+  });
+});
+
+describe("credentials that are not to be had", () => {
+  const faultOf = async (user: object, cluster: object = {}): Promise<unknown> => {
+    const connection = await kubeconfigConnection({ file: kubeconfig("none.yaml", user, cluster) });
+    return connection.credentials().catch((thrown: unknown) => thrown);
+  };
+  const plugin = (command: string) => ({
+    exec: {
+      ...{ apiVersion: "client.authentication.k8s.io/v1", command, interactiveMode: "Never" },
+      args: ["--client-secret", "S3CRET"],
+      env: [{ name: "SECRET", value: "S3CRET" }],
+    },
+  });
+  const ending = (name: string, script: string): string => write(name, `#!/bin/sh\n${script}\n`, 0o700);
+
+  test.each([
+    {
+      name: "a plugin that is not installed",
+      user: () => plugin("no-such-plugin"),
+      says: "its plugin no-such-plugin cannot be started (ENOENT)",
+    },
+    {
+      name: "a plugin whose login has ended",
+      user: () => plugin(ending("ended.sh", "echo S3CRET >&2; exit 1")),
+      says: /its plugin \S+ended\.sh failed: log in anew; kubectl get --raw \/version shows what it says$/,
+    },
+    {
+      name: "a plugin that answers something else",
+      user: () => plugin(ending("other.sh", "echo S3CRET")),
+      says: /its plugin \S+other\.sh failed: log in anew/,
+    },
+    {
+      name: "a plugin that answers an empty object",
+      user: () => plugin(ending("empty.sh", "echo '{}'")),
+      says: /its plugin \S+empty\.sh failed: log in anew/,
+    },
+    {
+      name: "a client certificate that is gone",
+      user: () => ({ "client-certificate": "/gone/client.crt", "client-key": "/gone/client.key" }),
+      says: "/gone/client.crt cannot be read (ENOENT)",
+    },
+    {
+      name: "the server's CA that is gone",
+      user: () => ({ token: "S3CRET" }),
+      cluster: { "certificate-authority": "/gone/ca.crt" },
+      says: "/gone/ca.crt cannot be read (ENOENT)",
+    },
+  ])("$name is a fault of status 0 that names it, and no secret", async ({ user, cluster, says }) => {
+    const fault = await faultOf(user(), cluster);
+    expect(fault).toBeInstanceOf(KubeFault);
+    expect(fault).toMatchObject({ status: 0 });
+    expect(String(fault)).toContain("kubeconfig: no credentials for user u: ");
+    expect((fault as KubeFault).message.replace("kubeconfig: no credentials for user u: ", "")).toMatch(says);
+    expect(inspect(fault, { depth: 9 })).not.toContain("S3CRET");
   });
 });

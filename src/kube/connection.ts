@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import type { Agent, RequestOptions } from "node:https";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { credentialsFault, kubeconfigFault } from "./connection-fault.ts";
+import { KubeFault } from "./port.ts";
 
 /** What a request needs beside its path: headers, and the options of its TLS connection. */
 export interface Credentials {
@@ -18,7 +20,10 @@ export interface Connection {
   readonly url: string;
   /** The namespace of the pod or of the kubeconfig's context. */
   readonly namespace: string | undefined;
-  /** Who tells us apart. `isRefused`: the server answered 401 to what was given last, so cached credentials are read anew. */
+  /**
+   * Who tells us apart. `isRefused`: the server answered 401 to what was given last, so cached credentials are read anew.
+   * Throws KubeFault (status 0) where there are none: a file is gone, a plugin does not start or its login has ended.
+   */
   credentials(isRefused?: boolean): Promise<Credentials>;
 }
 
@@ -51,15 +56,23 @@ export const inClusterConnection = (options: {
     url: `https://${host.includes(":") ? `[${host}]` : host}:${env["KUBERNETES_SERVICE_PORT"] ?? "443"}`,
     namespace: existsSync(join(folder, "namespace")) ? read("namespace") : undefined,
     credentials: async (isRefused = false) => {
-      if (isRefused || clock.monotonicMs() - last.readAtMs >= tokenAgeMsMax) last = load();
+      if (!isRefused && clock.monotonicMs() - last.readAtMs < tokenAgeMsMax) return last;
+      try {
+        last = load();
+      } catch (cause) {
+        throw new KubeFault(`the service account's token: ${messageOf(cause)}`, { status: 0, cause });
+      }
       return last;
     },
   };
 };
 
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
 /**
  * A kubeconfig: the file named, else `KUBECONFIG` (several files), else `~/.kube/config`. Client certificates, tokens, token files,
- * exec plugins, OIDC and proxies work as the official client has them. Throws when the file is missing or names no cluster.
+ * exec plugins, OIDC and proxies work as the official client has them. Throws KubeFault when the file is missing, is no kubeconfig or names
+ * no cluster; no fault holds its text.
  */
 export const kubeconfigConnection = async (
   options: { readonly file?: string | undefined; readonly context?: string | undefined } = {},
@@ -69,25 +82,36 @@ export const kubeconfigConnection = async (
   let config = new KubeConfig();
   const load = (): void => {
     config = new KubeConfig();
-    if (options.file === undefined) config.loadFromDefault();
-    else config.loadFromFile(options.file);
+    try {
+      if (options.file === undefined) config.loadFromDefault();
+      else config.loadFromFile(options.file);
+    } catch (cause) {
+      throw kubeconfigFault(cause);
+    }
     if (options.context !== undefined) config.setCurrentContext(options.context);
   };
   load();
   const cluster = config.getCurrentCluster();
   if (!cluster) {
     const context = options.context ?? config.getCurrentContext();
-    throw new Error(
+    throw new KubeFault(
       `The kubeconfig has no cluster for context "${context ?? ""}". Name one with kubectl config use-context.`,
+      { status: 0 },
     );
   }
+  if (!/^https?:\/\//.test(cluster.server) || !URL.canParse(cluster.server))
+    throw new KubeFault(`The server of cluster "${cluster.name}" is no http or https URL.`, { status: 0 });
   return {
     url: cluster.server.replace(/\/+$/, ""),
     namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     credentials: async (isRefused = false) => {
       if (isRefused) load(); // a new object, so that an exec plugin runs again
       const asked: RequestOptions = { headers: {} };
-      if (!cluster.server.startsWith("http:")) await config.applyToHTTPSOptions(asked);
+      try {
+        if (!cluster.server.startsWith("http:")) await config.applyToHTTPSOptions(asked);
+      } catch (cause) {
+        throw credentialsFault(config.getCurrentUser(), cause);
+      }
       const { ca, cert, key, servername, rejectUnauthorized, passphrase, auth } = asked;
       const headers: Record<string, string> = {};
       for (const [name, value] of Object.entries(asked.headers ?? {})) headers[name.toLowerCase()] = String(value);

@@ -46,11 +46,11 @@ export const parseDocuments = (
   };
   const documents: ParsedDocument[] = [];
   const faults: DocumentFault[] = [];
-  const parsed = parseAllDocuments(file.text, { lineCounter, prettyErrors: false, merge: true });
-  for (const document of "empty" in parsed ? [] : parsed) {
+  const parsed = parseTrees(file.text, lineCounter);
+  for (const document of parsed) {
     const wrong = [...document.errors, ...document.warnings].map(({ code, message, pos }) => ({
       ...position(pos[0]),
-      message: wordsOf[code] ?? message,
+      message: wordsOf[code] ?? message.replace(/(?<=\w): .*$/s, ""), // it quotes the text, which may be a secret
     }));
     wrong.push(...hiddenFaults(document).map(({ offset, message }) => ({ ...position(offset), message })));
     const value = wrong.length > 0 ? undefined : toValue(document);
@@ -62,17 +62,28 @@ export const parseDocuments = (
   return { documents, faults };
 };
 
+/** The documents of a text as trees, whatever is wrong with them. Neither faults nor warnings of the process show the text. */
+export const parseTrees = (text: string, lineCounter = new LineCounter()): readonly Document.Parsed[] => {
+  const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true, logLevel: "error" });
+  return "empty" in parsed ? [] : parsed;
+};
+
 const wordsOf: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: "the member stands here twice; keep one",
   TAB_AS_INDENT: "YAML is indented with spaces, not with tabs",
+  TAG_RESOLVE_FAILED: "the tag is not known; put a value that begins with ! into quotes",
+  BAD_DQ_ESCAPE: "the text in double quotes has a \\ that begins no escape sequence",
+  BAD_DIRECTIVE: "the directive is none of YAML's",
 };
 
-/** The value of a document without other faults, or an Error when it expands too many aliases. */
+/** The value of a document without other faults, or an Error when it expands too many aliases or merges what is no map. */
 const toValue = (document: Document): unknown => {
   try {
     return document.toJS({ maxAliasCount: aliasesMax });
   } catch (fault) {
     if (fault instanceof ReferenceError) return new Error(`the document expands more than ${aliasesMax} aliases`);
+    if (fault instanceof Error && fault.message.startsWith("Merge sources"))
+      return new Error("<< merges a map, or the alias of one, and here is something else");
     throw fault;
   }
 };

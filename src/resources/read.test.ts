@@ -121,6 +121,34 @@ describe("Secrets", () => {
     ]);
   });
 
+  test.each([
+    { name: "a tag", text: "!S3CRET", says: "the tag is not known; put a value that begins with ! into quotes" },
+    { name: "a tag with a handle", text: "!a!S3CRET", says: "the tag is not known" },
+    {
+      name: "an escape",
+      text: '"\\uS3CRET"',
+      says: "the text in double quotes has a \\ that begins no escape sequence",
+    },
+    { name: "a block's header", text: "|S3CRET", says: "Block scalar header includes extra characters" },
+    { name: "what follows a quote", text: `"" S3CRET`, says: "Unexpected" },
+    { name: "a directive", text: "''\n...\n%S3CRET\n---\n", says: "the directive is none of YAML's" },
+    { name: "a merge of a text", text: "\n    <<: S3CRET", says: "<< merges a map, or the alias of one" },
+  ])("$name that is wrong is refused without being shown", ({ text, says }) => {
+    const faults = lines(read(`apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData:\n  a: ${text}\n`).faults);
+    expect(faults.join()).toContain(says);
+    expect(faults.join()).not.toContain("S3CR");
+  });
+
+  test("a list as the name of a member is not told to the process as a warning, with what stands in it", async () => {
+    const warnings: Error[] = [];
+    const take = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", take);
+    read("? [S3CRET]\n: a\n");
+    await new Promise(setImmediate);
+    process.off("warning", take);
+    expect(warnings).toEqual([]);
+  });
+
   test("what is printed of a Secret shows no value", () => {
     expect(JSON.stringify(secret("stringData: {a: sk-hidden}"))).not.toContain("sk-hidden");
   });

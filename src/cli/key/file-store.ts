@@ -1,9 +1,9 @@
 /** The Secret of API keys in a file of resources: changed in place, every other byte of the file stays as it is. */
 import { existsSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { type Document, parseAllDocuments, stringify } from "yaml";
+import { type Document, stringify } from "yaml";
 import { credentialLabel } from "../../api/secret.ts";
-import { parseDocuments } from "../../resources/document.ts";
+import { parseDocuments, parseTrees } from "../../resources/document.ts";
 import { memberAt, textAt } from "../check/members.ts";
 import { readSource } from "../files.ts";
 import { applyEdits, EditFault, editsOf } from "../inject/yaml-edit.ts";
@@ -63,8 +63,7 @@ const textOf = (path: string): string => {
 const treesOf = (text: string, path: string): Found[] => {
   const [fault] = parseDocuments({ path, text }).faults;
   if (fault) throw new KeyFault(`${path}:${fault.line}: ${fault.message}`);
-  const parsed = parseAllDocuments(text, { merge: true });
-  return ("empty" in parsed ? [] : parsed).map((tree) => ({ tree, value: tree.toJS() }));
+  return parseTrees(text).map((tree) => ({ tree, value: tree.toJS() }));
 };
 
 const isNamed = (value: unknown, { name, namespace }: FileSecretRef): boolean =>
