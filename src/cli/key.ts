@@ -52,7 +52,7 @@ const commands: Readonly<Record<string, (args: readonly string[], nowMs: number)
         made = creation(entries, id, meaning);
         return made.changes;
       });
-      if (made) handOver(made, `is in ${store.name}${endText(meaning.expiresMs)}`);
+      if (made) await handOver(made, `is in ${store.name}${endText(meaning.expiresMs)}`);
     });
   },
   revoke: async (args, nowMs) => {
@@ -81,7 +81,7 @@ const commands: Readonly<Record<string, (args: readonly string[], nowMs: number)
         return made.changes;
       });
       if (!made) return;
-      handOver(made, `is in ${store.name}${endText(newEnd?.expiresMs)}`);
+      await handOver(made, `is in ${store.name}${endText(newEnd?.expiresMs)}`);
       say(`The old key ${id} ends at ${momentText(made.oldEndsMs)}.`);
     });
   },
@@ -98,9 +98,12 @@ const commands: Readonly<Record<string, (args: readonly string[], nowMs: number)
 const endText = (expiresMs: number | undefined): string =>
   expiresMs === undefined ? " and does not expire" : ` until ${momentText(expiresMs)}`;
 
-/** The key alone on stdout, so that it can be piped; what is said about it on stderr. */
-const handOver = ({ key: { id, key: text } }: Creation, sentence: string): void => {
-  process.stdout.write(`${text.reveal()}\n`);
+/** The key alone on stdout, so that it can be piped; what is said about it on stderr. Throws KeyFault where nobody has got it. */
+const handOver = async ({ key: { id, key: text } }: Creation, sentence: string): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<Error | null | undefined>();
+  process.stdout.write(`${text.reveal()}\n`, resolve);
+  if (await promise)
+    throw new KeyFault(`Key ${id} ${sentence}, but it could not be written out, so nobody has it: revoke it`);
   say(`Key ${id} ${sentence}. It is shown this once: hand it over now.`);
 };
 

@@ -8,8 +8,8 @@ import { connectByKubeconfig, kubeconfigOptions } from "./connection.ts";
 import { isJsonOf, namespaceOf } from "./namespace.ts";
 import { listQuotas } from "./quota/cluster-quotas.ts";
 import { safeText } from "./terminal-text.ts";
-import { type Sorting, sortings, topView } from "./top/rows.ts";
-import { Screen } from "./top/screen.ts";
+import { type Sorting, sortings, type TopView, topView } from "./top/rows.ts";
+import { Screen, type Terminal } from "./top/screen.ts";
 import { headLine, tableLines, viewJson } from "./top/table.ts";
 import { parseOptions, UsageFault } from "./usage.ts";
 
@@ -70,7 +70,7 @@ export const topOptions = (args: readonly string[]): TopOptions => {
   };
 };
 
-/** Shows them until Ctrl-C, or once; answers the exit code: 0, or 1 where the cluster does not say. Throws UsageFault. */
+/** Shows them until Ctrl-C, or once; answers the exit code: 0, or 1 where the cluster does not say or it was ended before. Throws UsageFault. */
 export async function top(args: readonly string[]): Promise<number> {
   const options = topOptions(args);
   const connection = await connectByKubeconfig(options);
@@ -78,9 +78,9 @@ export async function top(args: readonly string[]): Promise<number> {
   const api = createKubeApi(connection);
   const end = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end.abort());
+  process.stdout.once("error", () => end.abort()); // nobody reads on
   try {
-    await show(api, { ...options, namespace, signal: end.signal });
-    return 0;
+    return (await show(api, { ...options, namespace, signal: end.signal }, process.stdout)) ? 0 : 1;
   } catch (fault) {
     if (!(fault instanceof KubeFault)) throw fault;
     process.stderr.write(`sidegate: ${safeText(fault.message)}\n`);
@@ -94,33 +94,38 @@ type Shown = Pick<TopOptions, "namespace" | "isAll" | "sorting" | "intervalMs" |
   readonly signal: AbortSignal;
 };
 
-const show = async (api: Pick<KubeApi, "list">, options: Shown): Promise<void> => {
-  const look = async () => topView(await listQuotas(api, options.namespace), options.sorting, systemClock.nowMs());
-  let view = await look();
+/** A terminal, or what stands in for one, as `process.stdout` is. */
+type Output = Terminal & Pick<NodeJS.EventEmitter, "on" | "off"> & { readonly isTTY?: boolean };
+
+/** false: it was ended before anything was shown. Its end waits for no answer. Throws KubeFault where the first look fails. */
+export const show = async (api: Pick<KubeApi, "list">, options: Shown, output: Output): Promise<boolean> => {
+  const look = async (): Promise<TopView | undefined> => {
+    const entries = await unlessEnded(listQuotas(api, options.namespace), options.signal);
+    return entries && topView(entries, options.sorting, systemClock.nowMs());
+  };
+  const first = await look();
+  if (first === undefined) return false;
+  let view = first;
   if (options.isJson) {
-    process.stdout.write(viewJson(view, systemClock.nowMs()));
-    return;
+    output.write(viewJson(view, systemClock.nowMs()));
+    return true;
   }
-  const screen = process.stdout.isTTY === true && !options.isOnce ? new Screen(process.stdout) : undefined;
+  const screen = output.isTTY === true && !options.isOnce ? new Screen(output) : undefined;
   let trouble: string | undefined;
   const print = (): void => {
-    const nowMs = systemClock.nowMs();
-    const where = view.rows.length > 0 ? [] : [noneText(options.namespace)];
-    const lines = [
-      ...(options.isOnce ? [] : [headLine(view, nowMs), ...(trouble === undefined ? [] : [trouble])]),
-      ...tableLines(view, { nowMs, withNamespace: options.isAll }),
-      ...where,
-    ];
+    const lines = linesOf(view, trouble, options);
     if (screen) screen.draw(lines, trouble === undefined ? 1 : 2);
-    else process.stdout.write(`${lines.join("\n")}\n${options.isOnce ? "" : "\n"}`);
+    else output.write(`${lines.join("\n")}\n${options.isOnce ? "" : "\n"}`);
   };
-  if (screen) process.stdout.on("resize", print);
+  if (screen) output.on("resize", print);
   try {
     for (;;) {
       print();
-      if (options.isOnce || !(await passed(options.intervalMs, options.signal))) return;
+      if (options.isOnce || !(await passed(options.intervalMs, options.signal))) return true;
       try {
-        view = await look();
+        const next = await look();
+        if (next === undefined) return true;
+        view = next;
         trouble = undefined;
       } catch (fault) {
         if (!(fault instanceof KubeFault)) throw fault;
@@ -128,15 +133,37 @@ const show = async (api: Pick<KubeApi, "list">, options: Shown): Promise<void> =
       }
     }
   } finally {
-    process.stdout.off("resize", print);
+    output.off("resize", print);
     screen?.close();
   }
+};
+
+const linesOf = (view: TopView, trouble: string | undefined, options: Shown): readonly string[] => {
+  const nowMs = systemClock.nowMs();
+  const where = view.rows.length > 0 ? [] : [noneText(options.namespace)];
+  return [
+    ...(options.isOnce ? [] : [headLine(view, nowMs), ...(trouble === undefined ? [] : [trouble])]),
+    ...tableLines(view, { nowMs, withNamespace: options.isAll }),
+    ...where,
+  ];
 };
 
 const noneText = (namespace: string | undefined): string =>
   namespace === undefined
     ? "There is no AIQuota in the cluster."
     : `There is no AIQuota in namespace ${namespace}; -A shows all.`;
+
+/** Undefined: it was ended before; what comes of the work then is left. */
+const unlessEnded = async <Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value | undefined> => {
+  const { promise: ended, resolve } = Promise.withResolvers<undefined>();
+  const end = (): void => resolve(undefined);
+  signal.addEventListener("abort", end);
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+};
 
 /** false: it was ended before. */
 const passed = async (ms: number, signal: AbortSignal): Promise<boolean> => {

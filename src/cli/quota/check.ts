@@ -12,7 +12,7 @@ import { listQuotas } from "./cluster-quotas.ts";
 import { QuotaCommandFault } from "./fault.ts";
 import { quotasIn, type RedisOptions, redisLinkOf, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
 
-/** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
+/** Throws UsageFault. */
 export const checkOptions = (args: readonly string[], env: NodeJS.ProcessEnv): RedisOptions =>
   redisOptionsOf(parseOptions({ args: [...args], options: redisOptionSpecs }).values, env);
 

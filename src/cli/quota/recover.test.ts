@@ -7,7 +7,7 @@ import { QuotaCommandFault } from "./fault.ts";
 import { ChargeLedger } from "./recover/ledger.ts";
 import type { Row } from "./recover/recovery.ts";
 import { Targets } from "./recover/targets.ts";
-import { asCommandFault, recoverOptions, tellEvents } from "./recover.ts";
+import { asCommandFault, recoverOptions, tell, tellEvents } from "./recover.ts";
 import { nothingPassedOver } from "./simulate/merged.ts";
 
 const env = { SIDEGATE_REDIS_URL: "redis://sg-team:secret@127.0.0.1:6379" };
@@ -48,7 +48,7 @@ test.each([
   expect(String(fault instanceof Error && fault.message)).toMatch(says);
 });
 
-test("what was added stands in an Event of the AIQuota, and nothing where nothing was", async () => {
+const added = () => {
   const text = `
 apiVersion: sidegate.dev/v1alpha1
 kind: AIQuota
@@ -66,8 +66,23 @@ spec:
   const recovered = (rows: readonly Row[]) => {
     return { rows, told, passedOver: nothingPassedOver(), quotas, isApplied: true, nowMs, unreadable: 0 };
   };
-  const cluster = new FakeCluster();
-  const api = cluster.api();
+  return { row, recovered };
+};
+
+test("what was added is in the cluster before the output, whose reader may have gone", async () => {
+  const { row, recovered } = added();
+  const api = new FakeCluster().api();
+  const broken = new Error("EPIPE");
+  const told = tell(api, recovered([{ ...row, added: row.missing }]), () => {
+    throw broken;
+  });
+  await expect(told).rejects.toBe(broken);
+  expect((await api.list(resources.events, {})).items).toHaveLength(1);
+});
+
+test("what was added stands in an Event of the AIQuota, and nothing where nothing was", async () => {
+  const { row, recovered } = added();
+  const api = new FakeCluster().api();
   await tellEvents(api, recovered([row]));
   expect((await api.list(resources.events, {})).items).toEqual([]);
   await tellEvents(api, recovered([{ ...row, added: row.missing }]));

@@ -27,7 +27,7 @@ interface RecoverOptions extends RedisOptions {
   readonly force: boolean;
 }
 
-/** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
+/** Throws UsageFault. */
 export const recoverOptions = (args: readonly string[], env: NodeJS.ProcessEnv): RecoverOptions => {
   const { values, positionals } = parseOptions({
     args: [...args],
@@ -58,8 +58,9 @@ export async function recoverQuotas(args: readonly string[], env: NodeJS.Process
   const api = options.files.length > 0 ? undefined : createKubeApi(await connectByKubeconfig(options));
   try {
     const recovered = await recoverWith(options, api);
-    process.stdout.write(options.isJson ? recoveredJson(recovered) : recoveredText(recovered));
-    if (api) await tellEvents(api, recovered);
+    const write = (): unknown =>
+      process.stdout.write(options.isJson ? recoveredJson(recovered) : recoveredText(recovered));
+    await tell(api, recovered, write);
     if (recovered.fault) throw asCommandFault(recovered.fault);
     return 0;
   } finally {
@@ -102,6 +103,15 @@ const fixes: Readonly<Record<string, string>> = {
     ": this Redis wants a login, and the URL has none. Put redis://USER:PASSWORD@HOST:PORT into SIDEGATE_REDIS_URL (docs/quota-commands.md)",
   WRONGPASS:
     ": there is no such user, or this is not its password, or not any more. Read both anew from redis.json in the config Secret (docs/quota-commands.md); characters such as @ and / stand as %40 and %2F in the URL",
+};
+
+/** The Events first: they are all that stays in the cluster, and whoever reads the output may have stopped. `write`: puts it out. */
+export const tell = async (api: KubeApi | undefined, recovered: Recovered, write: () => unknown): Promise<void> => {
+  try {
+    if (api) await tellEvents(api, recovered);
+  } finally {
+    write();
+  }
 };
 
 /** Writes what was added as Events of the AIQuotas. Best effort: whoever may not write Events has the output. */

@@ -3,7 +3,7 @@ import type { AIQuota } from "../../api/aiquota.ts";
 import { systemClock } from "../../base/clock.ts";
 import { createLog } from "../../base/log.ts";
 import { RedisLink } from "../../redis/link.ts";
-import { parseRedisUrl } from "../../redis/url.ts";
+import { parseRedisUrl, type RedisTarget, RedisUrlFault } from "../../redis/url.ts";
 import { readResources } from "../../resources/read.ts";
 import { faultLine } from "../../resources/validate.ts";
 import { kubeconfigOptions } from "../connection.ts";
@@ -42,13 +42,13 @@ interface Values {
   readonly context?: string | undefined;
 }
 
-/** Throws UsageFault; RedisUrlFault for the option and for the environment's URL. */
+/** Throws UsageFault, also for the environment's URL, which it names. */
 export const redisOptionsOf = (values: Values, env: NodeJS.ProcessEnv): RedisOptions => {
   const { redis, file: files, kubeconfig, context } = values;
   const url = redis ?? env["SIDEGATE_REDIS_URL"] ?? "";
   if (url === "")
     throw new UsageFault("--redis: name the Redis, such as redis://HOST:6379, or put the URL into SIDEGATE_REDIS_URL");
-  const { password, sentinelPassword } = parseRedisUrl(url);
+  const { password, sentinelPassword } = targetOf(url, redis === undefined ? "SIDEGATE_REDIS_URL" : "--redis");
   if (redis !== undefined && (password !== undefined || sentinelPassword !== undefined))
     throw new UsageFault(
       "--redis: others can read a command line; put the URL with its password into SIDEGATE_REDIS_URL",
@@ -61,6 +61,16 @@ export const redisOptionsOf = (values: Values, env: NodeJS.ProcessEnv): RedisOpt
     namespace: values.namespace === undefined ? undefined : namespaceOf(values.namespace),
     isJson: isJsonOf(values.output),
   };
+};
+
+/** `source`: where the user has put it. */
+const targetOf = (url: string, source: string): RedisTarget => {
+  try {
+    return parseRedisUrl(url);
+  } catch (fault) {
+    if (!(fault instanceof RedisUrlFault)) throw fault;
+    throw new UsageFault(`${source}: ${fault.message}`);
+  }
 };
 
 /** The quotas in files. Throws UsageFault. */
