@@ -153,10 +153,17 @@ describe("quotas from the command line", { timeout: 60_000 }, () => {
   test("check compares Redis with the cluster's quotas", async () => {
     const env = { SIDEGATE_REDIS_URL: redis.url };
     const check = ["quota", "check", "-n", namespace];
+    const idle = await sidegate(check, undefined, env);
+    expect([idle.code, idle.stdout]).toEqual([2, expect.stringContaining("this Redis has no counter of these quotas")]);
+    const typo = await sidegate(["quota", "check", "-n", "budget-tema"], undefined, env);
+    expect([typo.code, typo.stderr]).toEqual([2, "sidegate: there is no AIQuota in namespace budget-tema\n"]);
+    const day = Math.floor(Date.now() / 86_400_000);
+    const count = (units: number) =>
+      redis.command(`HSET sg:{${namespace}}:fixed:86400000:${namespace}/other/day/user=bob ${day} ${units}`);
+    await count(100);
     const good = await sidegate(check, undefined, env);
     expect([good.code, good.stdout]).toEqual([0, expect.stringContaining("used + held <= limit")]);
-    const day = Math.floor(Date.now() / 86_400_000);
-    await redis.command(`HSET sg:{${namespace}}:fixed:86400000:${namespace}/other/day/user=bob ${day} 101`);
+    await count(101);
     const bad = await sidegate(check, undefined, env);
     expect([bad.code, bad.stdout]).toEqual([
       1,

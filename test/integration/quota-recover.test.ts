@@ -211,7 +211,7 @@ test("the login of the namespace's sidecars suffices, the operator's is refused 
   expect(await all()).not.toEqual(truth);
   expect(await recoverQuotas(["--from", file, "-f", quotaFile, "q"], as("sg-default", "sidecars"))).toBe(0);
   await expect(recoverQuotas(["--from", file, "-f", quotaFile, "other"], as("op", "operators"))).rejects.toThrow(
-    "there is no such AIQuota in these files",
+    "there is no AIQuota other in these files",
   );
   const sidecars = linkAs("sg-default");
   await sidecars.ready();

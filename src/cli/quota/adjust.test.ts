@@ -123,6 +123,11 @@ test.each([
   { name: "a limit that is not there", run: () => reset(plain, { limit: "day" }), says: "it has requests, month" },
   { name: "half a subject", run: () => reset(plain, { subject: "bob" }), says: "counts by User; write the subject" },
   {
+    name: "the subject of another quota",
+    run: () => reset(plain, { subject: "tenant=acme" }),
+    says: "counts by User; write the subject whole, user=..., as `sidegate top -n team` shows it",
+  },
+  {
     name: "a subject where one counter is for all",
     run: () => reset(shared, { subject: "user=bob" }),
     says: "leave out --subject",

@@ -8,6 +8,7 @@ import { textAt } from "../check/members.ts";
 import { momentText } from "../key/moment.ts";
 import { safeText } from "../terminal-text.ts";
 import { QuotaCommandFault } from "./fault.ts";
+import { isWholeSubject, subjectForm } from "./subject-form.ts";
 
 /** Writes that may be overtaken by somebody else's, in a row. */
 const triesMax = 5;
@@ -196,11 +197,9 @@ const remarks = (quota: AIQuota, subject: string | undefined): readonly string[]
     throw new QuotaCommandFault(
       `AIQuota ${quota.metadata.name} counts by nothing, one counter for all: leave out --subject`,
     );
-  const parts = subject.split(":").filter((part) => part.includes("=")).length;
-  const isHashed = subject.startsWith("sha256=");
-  if (parts >= per.length || isHashed) return faults;
+  if (isWholeSubject(subject, per)) return faults;
   throw new QuotaCommandFault(
-    `--subject ${safeText(subject)}: the quota counts by ${per.join(" and ")}; write the subject whole, as \`sidegate top -n ${quota.metadata.namespace}\` shows it`,
+    `--subject ${safeText(subject)}: the quota counts by ${per.join(" and ")}; write the subject whole, ${subjectForm(per)}, as \`sidegate top -n ${quota.metadata.namespace}\` shows it`,
   );
 };
 

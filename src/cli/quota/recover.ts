@@ -1,5 +1,4 @@
 /** `sidegate quota recover`: what Redis has lost for good, made good from audit records. */
-import type { AIQuota } from "../../api/aiquota.ts";
 import { subdomainPattern } from "../../api/object.ts";
 import { systemClock } from "../../base/clock.ts";
 import { createLog } from "../../base/log.ts";
@@ -9,11 +8,11 @@ import type { KubeApi } from "../../kube/port.ts";
 import { RedisUnavailable } from "../../redis/link.ts";
 import { connectByKubeconfig } from "../connection.ts";
 import { parseOptions, UsageFault } from "../usage.ts";
-import { listQuotas } from "./cluster-quotas.ts";
+import { askedQuotas } from "./asked-quotas.ts";
 import { QuotaCommandFault } from "./fault.ts";
 import { type Recovered, recover, steadyMs } from "./recover/recovery.ts";
 import { additionsOf, recoveredJson, recoveredText } from "./recover/report.ts";
-import { quotasIn, type RedisOptions, redisLinkOf, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
+import { type RedisOptions, redisLinkOf, redisOptionSpecs, redisOptionsOf } from "./redis-options.ts";
 import { filesMax } from "./simulate.ts";
 
 /** Longest wait for the Events, ms. */
@@ -69,13 +68,8 @@ export async function recoverQuotas(args: readonly string[], env: NodeJS.Process
 }
 
 const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): Promise<Recovered> => {
-  const { from, apply, countUnfinished, force, name, namespace } = options;
-  const all = api ? await quotasOf(api, namespace) : quotasIn(options.files);
-  const quotas = all.filter(
-    ({ metadata }) =>
-      (name === undefined || metadata.name === name) && (namespace === undefined || metadata.namespace === namespace),
-  );
-  if (quotas.length === 0) throw new QuotaCommandFault(`there is no such AIQuota${api ? "" : " in these files"}`);
+  const { from, apply, countUnfinished, force } = options;
+  const quotas = await askedQuotas(options, api);
   const link = redisLinkOf(options, "sidegate-quota-recover");
   try {
     await link.ready();
@@ -91,9 +85,6 @@ const recoverWith = async (options: RecoverOptions, api: KubeApi | undefined): P
 /** With what to do, where Redis has refused; any other as it is. */
 export const asCommandFault = (fault: unknown): unknown =>
   fault instanceof RedisUnavailable ? new QuotaCommandFault(`${fault.message}${fixes[fault.word] ?? ""}`) : fault;
-
-const quotasOf = async (api: KubeApi, namespace: string | undefined): Promise<readonly AIQuota[]> =>
-  (await listQuotas(api, namespace)).flatMap(({ resource }) => resource ?? []);
 
 const asSidecar =
   ": this login may not read or add to these counters (the operator's may only read). Take that of the namespace's sidecars, sg-NAMESPACE, with -n NAMESPACE, in SIDEGATE_REDIS_URL (docs/quota-commands.md)";

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startRedis, type TestRedis } from "../../../../test/fixtures/redis.ts";
 import type { AIQuota } from "../../../api/aiquota.ts";
@@ -10,7 +12,7 @@ import { readResources } from "../../../resources/read.ts";
 import type { Claim } from "../../../sidecar/ports/quota-store.ts";
 import { openRedis, type RedisStores } from "../../../sidecar/stores/redis/open.ts";
 import type { CheckResult } from "../../check/report.ts";
-import { checkOptions } from "../check.ts";
+import { checkOptions, exitCodeOf } from "../check.ts";
 import { judge } from "./judgement.ts";
 import { readRedis } from "./reading.ts";
 
@@ -73,8 +75,19 @@ const faults = async (known = quotas()): Promise<unknown> =>
     .filter(({ verdict }) => verdict !== "ok")
     .map(({ name, verdict, details }) => [name, verdict, ...(details ?? [])]);
 
-test("an empty Redis, and one in use, are as they should be", async () => {
-  expect(await faults()).toEqual([]);
+const nothing = ["within-limits", "skipped", expect.stringContaining("this Redis has no counter of these quotas")];
+
+test("where nothing is counted yet, or elsewhere, nothing was looked at: no gate passes on that", async () => {
+  expect(await faults()).toEqual([nothing]);
+  expect(exitCodeOf(await look())).toBe(2);
+  await hold([claim("day", 4)]);
+  expect(exitCodeOf(await look())).toBe(0);
+  expect(await faults([])).toEqual([nothing]);
+  await hold([claim("day", 7)]);
+  expect(exitCodeOf(await look())).toBe(1);
+});
+
+test("a Redis in use is as it should be", async () => {
   const first = await hold([claim("day", 4), claim("running", 1)]);
   await hold([claim("day", 5), claim("running", 1)]);
   await sidecar.quota.settle({ namespace, holdId: first, amounts: [2, 0] });
@@ -95,8 +108,9 @@ test.each([
   {
     name: "a quota in mode Audit",
     known: () => readResources([{ path: "q", text: `${text(10)}  mode: Audit\n` }]).quotas,
+    skipped: ["within-limits", "skipped", "nothing is enforced: 1 counters, all of quotas in mode Audit"],
   },
-  { name: "a quota that is gone", known: () => [] },
+  { name: "a quota that is gone", known: () => [], skipped: nothing },
   {
     name: "an override that has ended within the window",
     known: () =>
@@ -109,10 +123,11 @@ test.each([
     name: "a counter from before a reset",
     known: () =>
       quotas(10, `, annotations: {sidegate.dev/reset: '[{"at":"2026-01-01T00:00:00Z","by":"a","reason":"b"}]'}`),
+    skipped: nothing,
   },
-])("above the limit, and no fault: $name", async ({ known }) => {
+])("above the limit, and no fault: $name", async ({ known, skipped }) => {
   await hold([claim("day", 11)]);
-  expect(await faults(known())).toEqual([]);
+  expect(await faults(known())).toEqual(skipped ? [skipped] : []);
 });
 
 test("the counter that counts since a reset is compared", async () => {
@@ -187,7 +202,7 @@ test("calls that come and go meanwhile are never a fault, and nothing is written
     }
   });
   try {
-    for (let i = 0; i < 20; i++) expect(await faults([])).toEqual([]);
+    for (let i = 0; i < 20; i++) expect(await faults([])).toEqual([nothing]);
   } finally {
     isOver = true;
     await Promise.all(calls);
@@ -203,8 +218,14 @@ test("calls that come and go meanwhile are never a fault, and nothing is written
   expect(await keyspace()).toBe(before);
 });
 
-test("the operator's own login, which may write nothing, is enough", async () => {
-  await redis.command(`ACL SETUSER looker on >pw ${operatorAclRule}`);
+const page = readFileSync(join(import.meta.dirname, "../../../../docs/quota-commands.md"), "utf8");
+const ruleOfPage = / {4}ACL SETUSER sidegate-check on >PASSWORD (.+)/.exec(page)?.[1] ?? "";
+
+test.each([
+  { name: "the operator's own login, which may write nothing", rule: operatorAclRule },
+  { name: "the login of the docs, which may read what is needed", rule: ruleOfPage },
+])("$name, is enough", async ({ rule }) => {
+  await redis.command(`ACL SETUSER looker reset on >pw ${rule}`);
   await hold([claim("day", 11), claim("running", 1)]);
   const url = redis.url.replace("//", "//looker:pw@");
   const own = new RedisLink({ place: { url }, log: silentLog(), clock: systemClock, name: "t", timeoutMs: 5_000 });
@@ -212,6 +233,26 @@ test("the operator's own login, which may write nothing, is enough", async () =>
   const results = judge(await readRedis(own, undefined), quotas());
   own.close();
   expect(results.filter(({ verdict }) => verdict !== "ok").map(({ name }) => name)).toEqual(["within-limits"]);
+});
+
+test("the login of the docs has nothing that it does not need, and can write nothing", async () => {
+  await redis.command(`ACL SETUSER looker reset on >pw ${ruleOfPage}`);
+  expect(await redis.command(`ACL DRYRUN looker HSET ${keyOf("day")} 1 1`)).toContain("no permissions");
+  await redis.command("CONFIG RESETSTAT");
+  const url = redis.url.replace("//", "//looker:pw@");
+  const own = new RedisLink({ place: { url }, log: silentLog(), clock: systemClock, name: "t", timeoutMs: 5_000 });
+  await hold([claim("day", 1), claim("running", 1)]);
+  await own.ready();
+  await readRedis(own, undefined);
+  own.close();
+  const stats = await redis.command("INFO commandstats");
+  const unused = ruleOfPage
+    .match(/(?<= \+)\S+/g)
+    ?.filter((command) => !stats.toLowerCase().includes(`cmdstat_${command}:`));
+  expect(
+    unused?.filter((command) => !/^(select|cluster\|)/.test(command)),
+    "but of another database or a Cluster",
+  ).toEqual([]);
 });
 
 test("one namespace alone is looked at where it is named", async () => {

@@ -8,7 +8,7 @@ import { dollarText, windowOfLimit } from "../../../operator/state/usage-rows.ts
 import { epochOf } from "../../../redis/epoch.ts";
 import { clusterNamespace, counterKey, counterName, partsOfCounterKey, sharedSubject } from "../../../redis/keys.ts";
 import { subjectText } from "../../../redis/subject-text.ts";
-import { type CheckResult, type Finding, failed, ok, warning } from "../../check/report.ts";
+import { type CheckResult, type Finding, failed, ok, skipped, warning } from "../../check/report.ts";
 import { momentText, spanText } from "../../key/moment.ts";
 import { safeText } from "../../terminal-text.ts";
 import { type Counter, countersMax, holdsMax, leaseMarginMs, type Reading } from "./reading.ts";
@@ -102,7 +102,12 @@ const limitsFinding = (matched: readonly Matched[]): Finding => {
       above,
       "Expected for the rest of the window after a limit was lowered, a quota was set to Enforce, or Redis lost writes that sidecars told again or quota recover added (docs/quota-failures.md). Else report it with this output; to let it begin anew: sidegate quota reset.",
     );
+  if (matched.length === 0)
+    return skipped(
+      "this Redis has no counter of these quotas: nothing is counted yet, or it is another Redis or database",
+    );
   const audited = matched.length - enforced.length;
+  if (enforced.length === 0) return skipped(`nothing is enforced: ${audited} counters, all of quotas in mode Audit`);
   return ok(`${enforced.length} compared`, ...(audited > 0 ? [`${audited} in mode Audit`] : []));
 };
 

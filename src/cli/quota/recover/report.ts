@@ -4,6 +4,7 @@ import { dollarText } from "../../../operator/state/usage-rows.ts";
 import { sharedSubject } from "../../../redis/keys.ts";
 import { subjectText } from "../../../redis/subject-text.ts";
 import { columnsText, safeText } from "../../terminal-text.ts";
+import { otherLinesRemark } from "../simulate/merged.ts";
 import { tellableMs } from "./ledger.ts";
 import type { Recovered, Row } from "./recovery.ts";
 
@@ -102,6 +103,7 @@ const remarksOf = (recovered: Recovered): readonly string[] => {
     ),
     ...some(told.leftOut.get("window too short") ?? 0, "charges are of windows shorter than a minute: left out"),
     ...(rows.length > shownMax ? [`${rows.length - shownMax} further counters are not shown; -o json has them`] : []),
+    ...otherLinesRemark(passedOver),
     ...some(badCount, "lines could not be read:"),
     ...shown.map(({ file, number, why }) => `  ${file}:${number}: ${why}`),
     ...(badCount > shown.length ? [`  and ${badCount - shown.length} more`] : []),

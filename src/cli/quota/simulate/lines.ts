@@ -28,6 +28,7 @@ export async function* linesOf(path: string, startByte = 0): AsyncGenerator<Line
 async function* piecesOf(path: string, startByte: number): AsyncGenerator<Omit<Line, "number">> {
   let held: Buffer[] = [];
   let heldBytes = 0;
+  let isFirst = startByte === 0;
   const take = (end: Buffer, isTorn: boolean): Omit<Line, "number"> => {
     const bytes = heldBytes + end.length;
     const text = bytes > lineBytesMax ? undefined : Buffer.concat([...held, end]).toString("utf8");
@@ -36,6 +37,9 @@ async function* piecesOf(path: string, startByte: number): AsyncGenerator<Omit<L
     return { text, bytes: bytes + (isTorn ? 0 : 1), isTorn };
   };
   for await (const chunk of chunksOf(path, startByte)) {
+    if (isFirst && chunk[0] === 0x1f && chunk[1] === 0x8b)
+      throw new QuotaCommandFault(`--from ${path}: is gzip: zcat it, and read that with --from -`);
+    isFirst = false;
     let from = 0;
     for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
       yield take(chunk.subarray(from, at), false);

@@ -25,6 +25,14 @@ const shownMax = 20;
 /** Nothing yet. */
 export const nothingPassedOver = (): PassedOver => ({ shown: [], badCount: 0, otherCount: 0, lineCount: 0 });
 
+/** Said where no line was a record: what the files may hold instead. */
+export const otherLinesRemark = ({ lineCount, badCount, otherCount }: PassedOver): readonly string[] =>
+  otherCount === 0 || otherCount + badCount < lineCount
+    ? []
+    : [
+        `${otherCount} lines are no audit records: logs, or records that a collector has wrapped (jq -r .log takes them out)`,
+      ];
+
 type UsedRecord = Intent | Outcome;
 
 /** Reads them, a line at a time of each. Throws QuotaCommandFault where one cannot be read. */

@@ -7,7 +7,7 @@ import { sharedSubject } from "../../../redis/keys.ts";
 import { subjectText } from "../../../redis/subject-text.ts";
 import { momentText } from "../../key/moment.ts";
 import { columnsText, safeText } from "../../terminal-text.ts";
-import type { PassedOver } from "./merged.ts";
+import { otherLinesRemark, type PassedOver } from "./merged.ts";
 import type { LimitTally, Tally } from "./tally.ts";
 
 /** All that is told. */
@@ -111,6 +111,7 @@ const remarksOf = ({ tally, passedOver, quotas, openCount, routeRemarks }: Simul
     ...some(openCount, "calls have no outcome: charged as held, and taken to run for an hour at most"),
     ...some(notFollowed, "calls were left out: too many at once, or too many subjects"),
     ...some(outOfOrder, `records are more than 5 s older than one before them; sort the file: sort -t'"' -k8,8`),
+    ...otherLinesRemark(passedOver),
     ...some(badCount, "lines could not be read:"),
     ...shown.map(({ file, number, why }) => `  ${file}:${number}: ${why}`),
     ...(badCount > shown.length ? [`  and ${badCount - shown.length} more`] : []),
