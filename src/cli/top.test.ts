@@ -22,6 +22,17 @@ const shown = (list: KubeApi["list"], args: readonly string[] = []) => {
 };
 const never = (): Promise<never> => new Promise(() => undefined);
 
+test("the terminal is given back where the process ends by a fault elsewhere", async () => {
+  const { end, terminal, over } = shown(new FakeCluster().api().list);
+  await expect.poll(() => terminal.text).toContain("\u001b[?1049h");
+  const before = process.listeners("exit");
+  before.at(-1)?.(0);
+  expect(terminal.text.endsWith(leave)).toBe(true);
+  end.abort();
+  await over;
+  expect(process.listeners("exit")).toEqual(before.slice(0, -1));
+});
+
 test("Ctrl-C ends it at once and gives the terminal back, while the cluster does not answer", async () => {
   const api = new FakeCluster().api();
   let looks = 0;

@@ -118,6 +118,8 @@ export const show = async (api: Pick<KubeApi, "list">, options: Shown, output: O
     else output.write(`${lines.join("\n")}\n${options.isOnce ? "" : "\n"}`);
   };
   if (screen) output.on("resize", print);
+  const giveBack = (): void => screen?.close();
+  process.once("exit", giveBack); // a fault that nobody caught ends the process elsewhere
   try {
     for (;;) {
       print();
@@ -134,7 +136,8 @@ export const show = async (api: Pick<KubeApi, "list">, options: Shown, output: O
     }
   } finally {
     output.off("resize", print);
-    screen?.close();
+    process.off("exit", giveBack);
+    giveBack();
   }
 };
 
