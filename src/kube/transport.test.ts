@@ -47,6 +47,18 @@ describe("connections", () => {
     expect([sockets.size, seen.length]).toEqual([2, 3]);
   });
 
+  test("that we close ourselves are not opened anew", async () => {
+    const { api, sockets, seen } = await serve((_, answer, count) => {
+      if (count === 1) json(answer, 200, pod);
+    });
+    await api.get(pods, { namespace: "team", name: "a" });
+    const asked = faultOf(api.get(pods, { namespace: "team", name: "a" }));
+    await until(() => seen.length === 2);
+    api.close();
+    expect(await asked).toMatchObject({ status: 0 });
+    expect([sockets.size, seen.length]).toEqual([1, 2]);
+  });
+
   test("that are closed on a POST are a fault: it may have been carried out", async () => {
     const { api, sockets, seen } = await serve((_, answer, count) => {
       if (count === 2) answer.socket?.resetAndDestroy();

@@ -126,6 +126,7 @@ export class HttpTransport implements Transport {
   readonly #timers: Timers;
   readonly #base: URL;
   readonly #agent: HttpAgent | HttpsAgent;
+  #isClosed = false;
 
   constructor(connection: Connection, timers: Timers) {
     this.#connection = connection;
@@ -152,6 +153,7 @@ export class HttpTransport implements Transport {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#agent.destroy();
   }
 
@@ -193,7 +195,8 @@ export class HttpTransport implements Transport {
       sent.on("error", (cause) => {
         limits.done();
         const { fault } = limits;
-        if (fault === undefined && isStale(call, sent.reusedSocket, cause)) resolve(this.#open(call, false, true));
+        const isSentAgain = fault === undefined && !this.#isClosed && isStale(call, sent.reusedSocket, cause);
+        if (isSentAgain) resolve(this.#open(call, false, true));
         else reject(fault ?? faultOf(call, codeOf(cause), cause));
       });
       limits.begin();
