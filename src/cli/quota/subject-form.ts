@@ -1,15 +1,10 @@
 /** What the subject of a quota looks like, by what the quota counts by. */
 import type { SubjectKind } from "../../config/quota.ts";
-
-/** As sidecars write the parts of a subject (src/sidecar/quota/subject.ts). */
-const partNames: Readonly<Record<SubjectKind, string>> = {
-  ...{ ServiceAccount: "sa", Namespace: "ns", Pod: "pod", Model: "model", Endpoint: "endpoint", User: "user" },
-  ...{ Tenant: "tenant", Group: "group", ClientKey: "key", SourceIP: "ip", App: "app", Backend: "backend" },
-};
+import { subjectPartNames } from "../../config/quota-subject.ts";
 
 /** `sa=...:model=...`, for people. */
 export const subjectForm = (per: readonly SubjectKind[]): string =>
-  per.map((kind) => `${partNames[kind]}=...`).join(":");
+  per.map((kind) => `${subjectPartNames[kind]}=...`).join(":");
 
 /** Whether it has every part, in the order of the quota. A long subject is a digest alone. */
 export const isWholeSubject = (subject: string, per: readonly SubjectKind[]): boolean => {
@@ -18,7 +13,7 @@ export const isWholeSubject = (subject: string, per: readonly SubjectKind[]): bo
   for (const part of subject.split(":")) {
     const name = /^([a-z]+)=/.exec(part)?.[1];
     if (name !== undefined) names.push(name);
-    else if (names.at(-1) !== partNames.SourceIP) return false; // the colons of an IPv6 address part nothing
+    else if (names.at(-1) !== subjectPartNames.SourceIP) return false; // the colons of an IPv6 address part nothing
   }
-  return names.join() === per.map((kind) => partNames[kind]).join();
+  return names.join() === per.map((kind) => subjectPartNames[kind]).join();
 };
