@@ -106,6 +106,27 @@ describe("a frozen Redis", () => {
     expect(await stores.quota.liveHolds("faults")).toBe(2);
   });
 
+  test("that stood still for longer than a lease keeps nothing of what it reserves when it goes on", async () => {
+    await open();
+    await stores.quota.reserve(request());
+    const leaseMs = 6_000;
+    redis.pause();
+    const late: Promise<unknown>[] = [];
+    // 30 ms apart each is late by itself: the breaker opens before anything of it can be given back
+    for (let i = 0; i < 8; i++) {
+      late.push(outcome(() => stores.quota.reserve({ ...request(), leaseMs })));
+      await sleep(30);
+    }
+    await Promise.all(late);
+    expect(stores.state().quota.breaker).toBe("Open");
+    await sleep(leaseMs);
+    redis.resume();
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    await until("what nobody owns is released", () => stores.quota.orphans === 0);
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+    expect(await stores.quota.liveHolds("faults")).toBe(2);
+  }, 30_000);
+
   test("does not keep a start waiting, nor an end", async () => {
     redis.pause();
     const startMs = performance.now();
@@ -154,6 +175,21 @@ describe("a Redis behind a bad network", () => {
     expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
     await until("what nobody owns is released", () => stores.quota.orphans === 0);
     expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+  });
+
+  test("that cuts the answer to who asks again for a hold that runs leaves the hold alone", async () => {
+    proxy = await startProxy(redis.port);
+    await open({ url: proxy.url });
+    const runs = request();
+    await stores.quota.reserve(runs);
+    proxy.cutNextReply();
+    expect((await outcome(() => stores.quota.legs.reserve(runs, "Namespace"))).fault?.maybeDone).toBe(true);
+    expect(stores.quota.orphans).toBe(0);
+    expect(await untilAdmitted(stores)).toBeLessThan(recoveryMsMax);
+    await sleep(400); // what is nobody's is given back after 250 ms
+    expect(await stores.quota.peek("faults", claim.counter, claim.window)).toBe(2);
+    expect((await stores.quota.legs.reserve(runs, "Namespace")).admitted).toBe(true);
+    expect(await stores.quota.settle({ namespace: "faults", holdId: runs.holdId, amounts: [1] })).toBe(true);
   });
 
   test("that delivers a reserve after its hold was given up does not bring it into force", async () => {

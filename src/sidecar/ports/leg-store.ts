@@ -10,7 +10,7 @@ export type Leg = "Namespace" | "Cluster";
 export interface LegStore {
   /** Whether a hold with these claims has a leg in another place, which may be lost without the first. */
   isTwoLegged(claims: readonly Claim[]): boolean;
-  /** `request`: the leg's claims only. Throws StoreUnavailable. */
+  /** `request`: the leg's claims only. Who hears no answer asks again under the same id: nothing is given back. Throws StoreUnavailable. */
   reserve(request: ReserveRequest, leg: Leg): Promise<ReserveResult>;
   /** `amounts`: of the leg's claims only. Throws StoreUnavailable. */
   settle(settlement: Settlement, leg: Leg): Promise<boolean>;

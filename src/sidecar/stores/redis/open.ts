@@ -57,7 +57,7 @@ export const openRedis = (settings: RedisSettings): RedisStores => {
   const connection = new Connection({ ...shared, place: { url, ca }, purpose: "quota" });
   const cacheConnection =
     cacheUrl === url ? connection : new Connection({ ...shared, place: { url: cacheUrl, ca }, purpose: "cache" });
-  const quota = new RedisQuotaStore({ connection, clock, log });
+  const quota = new RedisQuotaStore({ connection, log });
   const cache = createRedisCacheStore({
     connection: cacheConnection,
     ...(settings.cacheEntryBytesMax !== undefined && { entryBytesMax: settings.cacheEntryBytesMax }),

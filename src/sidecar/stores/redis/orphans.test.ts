@@ -1,25 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { FakeClock } from "../../../base/clock.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { Orphans } from "./orphans.ts";
 
 /** A Redis that may be away, and what it was asked to release. */
 const opened = (max?: number) => {
-  const clock = new FakeClock();
   const redis = { isAway: false, released: [] as string[] };
   const release = async (namespace: string, holdId: string): Promise<void> => {
     if (redis.isAway) throw new StoreUnavailable("away", { maybeDone: false });
     redis.released.push(`${namespace}/${holdId}`);
   };
-  return { clock, redis, orphans: new Orphans({ release, clock, ...(max !== undefined && { max }) }) };
+  return { redis, orphans: new Orphans({ release, ...(max !== undefined && { max }) }) };
 };
 
 test("what failed is kept until it succeeds, then forgotten", async () => {
   const { redis, orphans } = opened();
   redis.isAway = true;
-  orphans.add("n", "a", 60_000);
-  orphans.add("n", "b", 60_000);
+  orphans.add("n", "a");
+  orphans.add("n", "b");
   await orphans.flush();
   expect(orphans.size).toBe(2);
   redis.isAway = false;
@@ -30,30 +28,22 @@ test("what failed is kept until it succeeds, then forgotten", async () => {
 
 test("they are released without anybody asking", async () => {
   const { redis, orphans } = opened();
-  orphans.add("n", "a", 60_000);
+  orphans.add("n", "a");
   await sleep(400);
   expect(redis.released).toEqual(["n/a"]);
 });
 
 test("a hold that its owner asks for again is not released", async () => {
   const { redis, orphans } = opened();
-  orphans.add("n", "a", 60_000);
+  orphans.add("n", "a");
   orphans.forget("n", "a");
   await orphans.close();
   expect(redis.released).toEqual([]);
 });
 
-test("a hold whose lease has ended is forgotten: there is nothing to give back", async () => {
-  const { clock, redis, orphans } = opened();
-  orphans.add("n", "a", 1_000);
-  clock.advance(1_001);
-  await orphans.close();
-  expect([redis.released, orphans.size]).toEqual([[], 0]);
-});
-
 test("no more than the bound are kept; the oldest go first", async () => {
   const { redis, orphans } = opened(3);
-  for (const id of ["a", "b", "c", "d", "e"]) orphans.add("n", id, 60_000);
+  for (const id of ["a", "b", "c", "d", "e"]) orphans.add("n", id);
   expect(orphans.size).toBe(3);
   await orphans.close();
   expect(redis.released).toEqual(["n/c", "n/d", "n/e"]);

@@ -1,7 +1,6 @@
-import type { Clock } from "../../../base/clock.ts";
 import type { Leg } from "../../ports/leg-store.ts";
 
-/** Reserves whose outcome is unknown, kept at once; the oldest is forgotten first, and ends with its lease. */
+/** Reserves whose outcome is unknown, kept at once; the oldest is forgotten first, and ends with its lease if it has run by then. */
 export const orphansMaxDefault = 10_000;
 /** Released in one round trip. */
 const batchSize = 100;
@@ -12,7 +11,6 @@ const pauseMs = { min: 250, max: 4_000 } as const;
 export interface OrphanSettings {
   /** Gives one hold back. Throws while Redis is away. */
   readonly release: (namespace: string, holdId: string, leg: Leg) => Promise<unknown>;
-  readonly clock: Clock;
   readonly max?: number;
 }
 
@@ -20,13 +18,12 @@ interface Orphan {
   readonly namespace: string;
   readonly holdId: string;
   readonly leg: Leg;
-  /** Monotonic: afterwards its lease has ended, and there is nothing to give back. */
-  readonly endsMs: number;
 }
 
 /**
  * Holds that nobody owns: the reserve timed out, but it may have run. They are released as soon as Redis answers again, so that
- * a short outage does not charge calls that were refused.
+ * an outage does not charge calls that were refused. However long it was: a Redis that stood still runs what lay in its sockets when it
+ * goes on, and only then does the lease begin.
  */
 export class Orphans {
   readonly #settings: OrphanSettings;
@@ -47,9 +44,8 @@ export class Orphans {
   }
 
   /** Remembers a reserve whose outcome is unknown. */
-  add(namespace: string, holdId: string, leaseMs: number, leg: Leg = "Namespace"): void {
-    const endsMs = this.#settings.clock.monotonicMs() + leaseMs;
-    this.#orphans.set(nameOf(namespace, holdId, leg), { namespace, holdId, leg, endsMs });
+  add(namespace: string, holdId: string, leg: Leg = "Namespace"): void {
+    this.#orphans.set(nameOf(namespace, holdId, leg), { namespace, holdId, leg });
     for (const oldest of this.#orphans.keys()) {
       if (this.#orphans.size <= this.#max) break;
       this.#orphans.delete(oldest);
@@ -88,9 +84,7 @@ export class Orphans {
   }
 
   async #release(name: string, orphan: Orphan): Promise<void> {
-    if (orphan.endsMs > this.#settings.clock.monotonicMs()) {
-      await this.#settings.release(orphan.namespace, orphan.holdId, orphan.leg);
-    }
+    await this.#settings.release(orphan.namespace, orphan.holdId, orphan.leg);
     if (this.#orphans.get(name) === orphan) this.#orphans.delete(name);
   }
 

@@ -1,5 +1,4 @@
 import { assert } from "../../../base/assert.ts";
-import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { WindowSpec } from "../../../base/window.ts";
 import type { Leg, LegStore } from "../../ports/leg-store.ts";
@@ -22,7 +21,6 @@ const renewBatch = 500;
 /** Where counters are kept. */
 export interface RedisQuotaSettings {
   readonly connection: Connection;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -42,24 +40,24 @@ export class RedisQuotaStore implements QuotaStore {
   #isPolicyUnknown = false;
   #checked: Promise<void> = Promise.resolve();
 
-  constructor({ connection, clock, log }: RedisQuotaSettings) {
+  constructor({ connection, log }: RedisQuotaSettings) {
     this.#connection = connection;
     this.#log = log;
     this.#scripts = new ScriptRunner(connection);
     this.#orphans = new Orphans({
-      clock,
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
     });
     this.legs = {
       isTwoLegged: (claims) => this.#connection.isCluster && claims.some(isOverNamespaces),
-      reserve: (request, leg) => this.#reserve(request, leg),
+      reserve: (request, leg) => this.#ask(request, leg),
       settle: (settlement, leg) => this.#settle(settlement, leg),
     };
     this.#twoLegs = new TwoLegs({
       ...this.legs,
+      reserve: (request, leg) => this.#reserve(request, leg),
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: 0, leg }),
-      giveUp: ({ namespace, holdId, leaseMs }, leg) => {
-        this.#orphans.add(namespace, holdId, leaseMs, leg);
+      giveUp: ({ namespace, holdId }, leg) => {
+        this.#orphans.add(namespace, holdId, leg);
         void this.#orphans.flush();
       },
     });
@@ -148,25 +146,28 @@ export class RedisQuotaStore implements QuotaStore {
     return this.#twoLegs.settle(settlement);
   }
 
+  /** Where its answer is lost, the hold is given back: nobody asks for it again. */
   async #reserve(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
+    try {
+      return await this.#ask(request, leg);
+    } catch (fault) {
+      if (fault instanceof StoreUnavailable && fault.maybeDone)
+        this.#orphans.add(request.namespace, request.holdId, leg);
+      throw fault;
+    }
+  }
+
+  async #ask(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
     if (this.#evictionPolicy !== undefined) {
       const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
       throw new StoreUnavailable(message, { maybeDone: false });
     }
     checkReserveBut(request); // the counters are checked when their words are made
-    const { namespace, holdId, leaseMs, claims } = request;
-    this.#orphans.forget(namespace, holdId, leg);
-    try {
-      const result = reserveResultOf(
-        await this.#scripts.run(reserveCall(request, leg, this.#claimWords)),
-        claims.length,
-      );
-      this.#connection.setFull(false);
-      return result;
-    } catch (fault) {
-      if (fault instanceof StoreUnavailable && fault.maybeDone) this.#orphans.add(namespace, holdId, leaseMs, leg);
-      throw fault;
-    }
+    this.#orphans.forget(request.namespace, request.holdId, leg);
+    const reply = await this.#scripts.run(reserveCall(request, leg, this.#claimWords));
+    const result = reserveResultOf(reply, request.claims.length);
+    this.#connection.setFull(false);
+    return result;
   }
 
   async #settle(settlement: Settlement, leg?: Leg): Promise<boolean> {

@@ -17,7 +17,7 @@ import {
 /** Holds with two legs that are remembered at once; the oldest is forgotten first, and ends with its lease. */
 export const twoLegsMax = 100_000;
 
-/** Each leg alone. A reserve that failed and may have run is an orphan already. */
+/** Each leg alone. Here a reserve that failed and may have run is an orphan already. */
 export interface LegEnds extends LegStore {
   release(namespace: string, holdId: string, leg: Leg): Promise<boolean>;
   /** Gives back later, and at once if it can; never throws. */
