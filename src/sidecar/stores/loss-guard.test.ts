@@ -1,68 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LossyStore } from "../../../test/fixtures/lossy-store.ts";
 import { FakeClock } from "../../base/clock.ts";
 import { createLog } from "../../base/log.ts";
-import type { LegStore } from "../ports/leg-store.ts";
-import type { MarkStore } from "../ports/mark-store.ts";
-import type { Claim, QuotaStore } from "../ports/quota-store.ts";
+import type { Claim } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
 import { LossGuard } from "./loss-guard.ts";
-import { createMemoryQuotaStore } from "./memory/quota.ts";
-
-type Write = (store: QuotaStore, marks: Map<string, number>) => Promise<unknown>;
-
-/** A primary with a replica that has its writes up to some moment. */
-class LossyStore implements QuotaStore, MarkStore {
-  readonly #clock = new FakeClock();
-  #writes: Write[] = [];
-  #store = createMemoryQuotaStore({ clock: this.#clock });
-  #marks = new Map<string, number>();
-  /** Holds whose reserve is not answered. */
-  readonly unanswered = new Set<string>();
-  isAway = false;
-
-  /** Writes so far. */
-  get written(): number {
-    return this.#writes.length;
-  }
-  /** The replica takes over, with so many of the writes. */
-  async failOver(kept: number): Promise<void> {
-    this.#writes = this.#writes.slice(0, kept);
-    this.#store = createMemoryQuotaStore({ clock: this.#clock });
-    this.#marks = new Map();
-    for (const write of this.#writes) await write(this.#store, this.#marks);
-  }
-  async #do<T>(write: (store: QuotaStore, marks: Map<string, number>) => Promise<T>): Promise<T> {
-    if (this.isAway) throw new StoreUnavailable("away", { maybeDone: false });
-    this.#writes.push(write);
-    return write(this.#store, this.#marks);
-  }
-  reserve: QuotaStore["reserve"] = async (request) => {
-    if (this.unanswered.has(request.holdId)) throw new StoreUnavailable("no answer", { maybeDone: false });
-    return this.#do((store) => store.reserve(request));
-  };
-  /** As Redis forgets a mark that was not moved for an hour. */
-  forgetMarks(): Promise<void> {
-    return this.#do(async (_store, marks) => marks.clear());
-  }
-  settle: QuotaStore["settle"] = (settlement) => this.#do((store) => store.settle(settlement));
-  release: QuotaStore["release"] = (namespace, holdId) => this.#do((store) => store.release(namespace, holdId));
-  trim: QuotaStore["trim"] = (namespace, trims) => this.#do((store) => store.trim(namespace, trims));
-  renew: QuotaStore["renew"] = (namespace, ids, leaseMs) => this.#do((store) => store.renew(namespace, ids, leaseMs));
-  peek: QuotaStore["peek"] = (namespace, counter, window) => this.#store.peek(namespace, counter, window);
-  liveHolds: QuotaStore["liveHolds"] = (namespace) => this.#store.liveHolds(namespace);
-  /** All of a hold is one leg. */
-  readonly legs: LegStore = {
-    isTwoLegged: () => false,
-    reserve: (request) => this.reserve(request),
-    settle: (settlement) => this.settle(settlement),
-  };
-  move: MarkStore["move"] = ({ instance }, mark) =>
-    this.#do(async (_store, marks) => {
-      const before = marks.get(instance);
-      marks.set(instance, mark);
-      return before;
-    });
-}
 
 const namespace = "team";
 const window = { type: "Fixed", durationMs: 86_400_000 } as const;

@@ -5,6 +5,7 @@ import type { Leg, LegStore } from "../ports/leg-store.ts";
 import type { MarkStore } from "../ports/mark-store.ts";
 import type { QuotaStore, ReserveRequest, ReserveResult, Settlement, Trim } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
+import { Gate } from "./loss-gate.ts";
 import { Journal, type Remembered } from "./loss-journal.ts";
 
 /** How often a sidecar that counts looks whether Redis has lost anything, ms. */
@@ -36,8 +37,8 @@ interface Slot {
 
 /**
  * Tells a store again what it has lost. A failover may bring up a replica that lacks the last writes: then this sidecar's mark stands
- * lower than it was moved to, and the charges that this sidecar remembers from after that are made again, above the limit where it
- * must be. What was surely kept is left alone; where that cannot be known a charge is made: rather twice than never.
+ * lower than it was moved to, or the same on another server, and the charges that this sidecar remembers from after that are made again,
+ * above the limit where it must be. What was surely kept is left alone; where that cannot be known a charge is made: rather twice than never.
  */
 export class LossGuard implements QuotaStore {
   readonly #settings: LossGuardSettings;
@@ -48,6 +49,8 @@ export class LossGuard implements QuotaStore {
   readonly #over = new Map<string, Slot>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  /** Closed while a batch is told again. */
+  readonly #gate = new Gate();
   #told = 0;
 
   constructor(settings: LossGuardSettings) {
@@ -68,51 +71,38 @@ export class LossGuard implements QuotaStore {
   }
 
   async reserve(request: ReserveRequest): Promise<ReserveResult> {
-    const own = this.#slotOf(request.namespace, "Namespace");
+    while (this.#gate.closed !== undefined) await this.#gate.closed; // what the same call gives back has gone before
+    if (request.claims.length === 0) return this.#store.reserve(request);
+    const own = this.#activeSlotOf(request.namespace, "Namespace");
+    const isApart = this.#settings.legs.isTwoLegged(request.claims);
+    const over = isApart ? this.#activeSlotOf(request.namespace, "Cluster") : undefined;
     const { period } = own.journal;
     const result = await this.#store.reserve(request);
-    if (!result.admitted || request.claims.length === 0) return result;
+    if (!result.admitted) return result;
     this.#remember(own, request, { result, period });
-    if (this.#settings.legs.isTwoLegged(request.claims)) {
-      const over = this.#slotOf(request.namespace, "Cluster");
+    if (over !== undefined) {
       // Sent when the other leg was answered, nobody knows after which mark: the newest may tell it in vain, an older one not at all.
       this.#remember(over, request, { result, period: over.journal.period });
     }
     return result;
   }
 
-  async settle(settlement: Settlement): Promise<boolean> {
+  settle(settlement: Settlement): Promise<boolean> {
     const endedMs = this.#clock.monotonicMs();
-    if (this.#looking !== undefined) await this.#looking; // a hold that is being told again is settled after that
-    const { journal } = this.#slotOf(settlement.namespace, "Namespace");
-    const { period } = journal;
-    const over = this.#over.get(settlement.namespace)?.journal;
-    const overPeriod = over?.period ?? 0;
-    let isSettled: boolean;
-    try {
-      isSettled = await this.#store.settle(settlement);
-    } catch (fault) {
-      for (const each of [journal, over]) each?.ended(settlement.holdId, endedMs); // its age counts from here, not from when Redis is back
-      throw fault;
-    }
-    const isKnown = journal.settled(settlement, period, endedMs);
-    over?.settled(settlement, overPeriod, endedMs);
-    // Gone, and not by us: its lease has ended, or it is lost.
-    if (!isSettled && isKnown) void this.look();
-    return isSettled;
+    return this.#gate.pass(() => this.#settle(settlement, endedMs));
   }
 
-  async release(namespace: string, holdId: string): Promise<boolean> {
-    if (this.#looking !== undefined) await this.#looking;
-    this.#own.get(namespace)?.journal.forget(holdId);
-    this.#over.get(namespace)?.journal.forget(holdId);
-    return this.#store.release(namespace, holdId);
+  release(namespace: string, holdId: string): Promise<boolean> {
+    return this.#gate.pass(() => {
+      this.#own.get(namespace)?.journal.forget(holdId);
+      this.#over.get(namespace)?.journal.forget(holdId);
+      return this.#store.release(namespace, holdId);
+    });
   }
 
   /** Not remembered: a hold that is lost is told again as it was made, which is rather too much, until it is settled. */
-  async trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]> {
-    if (this.#looking !== undefined) await this.#looking;
-    return this.#store.trim(namespace, trims);
+  trim(namespace: string, trims: readonly Trim[]): Promise<readonly string[]> {
+    return this.#gate.pass(() => this.#store.trim(namespace, trims));
   }
 
   async renew(namespace: string, holdIds: readonly string[], leaseMs: number): Promise<readonly string[]> {
@@ -136,6 +126,34 @@ export class LossGuard implements QuotaStore {
       this.#looking = undefined;
     });
     return this.#looking;
+  }
+
+  async #settle(settlement: Settlement, endedMs: number): Promise<boolean> {
+    const { journal } = this.#slotOf(settlement.namespace, "Namespace");
+    const over = this.#over.get(settlement.namespace)?.journal;
+    const [period, overPeriod] = [journal.period, over?.period ?? 0];
+    const note = (isDone: boolean): boolean => {
+      over?.settled(settlement, { period: overPeriod, endedMs, isDone });
+      return journal.settled(settlement, { period, endedMs, isDone });
+    };
+    let isSettled: boolean;
+    try {
+      isSettled = await this.#store.settle(settlement);
+    } catch (fault) {
+      note(false);
+      throw fault;
+    }
+    const isKnown = note(isSettled && over?.has(settlement.holdId) !== true); // of two legs one may have been gone
+    // Gone, and not by us: its lease has ended, or it is lost.
+    if (!isSettled && isKnown) void this.look();
+    return isSettled;
+  }
+
+  /** A slot that is to be charged: after a quiet time the charge follows a mark, which says what was lost before. */
+  #activeSlotOf(namespace: string, leg: Leg): Slot {
+    const slot = this.#slotOf(namespace, leg);
+    if (slot.journal.isIdle) this.#markSoon(slot);
+    return slot;
   }
 
   #slotOf(namespace: string, leg: Leg): Slot {
@@ -171,9 +189,16 @@ export class LossGuard implements QuotaStore {
   async #mark({ namespace, leg, journal }: Slot): Promise<number> {
     const mark = journal.nextMark();
     const { marks, instance, log } = this.#settings;
-    const lost = journal.compare(mark, await marks.move({ namespace, leg, instance }, mark), this.#clock.monotonicMs());
-    if (lost > 0) log.warn({ charges: lost, leg }, "redis lost its last writes, they are told again");
-    return lost;
+    const marked = await marks.move({ namespace, leg, instance }, mark);
+    const { charges, isCertain } = journal.compare(mark, marked, this.#clock.monotonicMs());
+    if (charges > 0)
+      log.warn(
+        { charges, leg },
+        isCertain
+          ? "redis lost its last writes, they are told again"
+          : "another redis server answers, what it may lack is told again",
+      );
+    return charges;
   }
 
   #markSoon(slot: Slot): void {
@@ -190,21 +215,24 @@ export class LossGuard implements QuotaStore {
     const { journal } = slot;
     await this.#mark(slot);
     journal.forgetOld();
-    const next = (): readonly Remembered[] => journal.toTell(batchSize, this.#clock.monotonicMs());
-    for (let batch = next(); batch.length > 0; batch = next()) {
-      const faults = await Promise.all(batch.map((one) => this.#faultOf(one, slot.leg)));
-      // What was told is not told again because of a neighbour; what can never be told stands in nobody's way.
-      journal.told(batch.filter((_, at) => !(faults[at] instanceof StoreUnavailable)));
-      this.#told += faults.filter((fault) => fault === undefined).length;
-      const away = faults.find((fault) => fault instanceof StoreUnavailable);
-      if (away) throw away;
-    }
+    while (journal.isWaiting) await this.#gate.runAlone(() => this.#tellBatch(slot));
+  }
+
+  /** Throws StoreUnavailable. */
+  async #tellBatch({ journal, leg }: Slot): Promise<void> {
+    const batch = journal.toTell(batchSize, this.#clock.monotonicMs());
+    const faults = await Promise.all(batch.map((one) => this.#faultOf(one, { journal, leg })));
+    // What was told is not told again because of a neighbour; what can never be told stands in nobody's way.
+    journal.told(batch.filter((_, at) => !(faults[at] instanceof StoreUnavailable)));
+    this.#told += faults.filter((fault) => fault === undefined).length;
+    const away = faults.find((fault) => fault instanceof StoreUnavailable);
+    if (away) throw away;
   }
 
   /** Tells one; what kept it from that, undefined: nothing. */
-  async #faultOf(one: Remembered, leg: Leg): Promise<unknown> {
+  async #faultOf(one: Remembered, slot: Pick<Slot, "journal" | "leg">): Promise<unknown> {
     try {
-      await this.#tell(one, leg);
+      await this.#tell(one, slot);
       return undefined;
     } catch (fault) {
       if (!(fault instanceof StoreUnavailable))
@@ -213,8 +241,14 @@ export class LossGuard implements QuotaStore {
     }
   }
 
-  /** Idempotent while the hold lives: it is made again under its own id. The other leg is left as it is. */
-  async #tell({ request, granted, actual, isReserveKept }: Remembered, leg: Leg): Promise<void> {
+  /**
+   * Idempotent while the hold lives: it is made again under its own id, and one whose call has ended is made once, however often its
+   * settlement has to be said. The other leg is left as it is.
+   */
+  async #tell(
+    { request, granted, actual, isReserveKept }: Remembered,
+    { journal, leg }: Pick<Slot, "journal" | "leg">,
+  ): Promise<void> {
     const { legs } = this.#settings;
     const { namespace, holdId } = request;
     const isApart = legs.isTwoLegged(request.claims);
@@ -229,6 +263,7 @@ export class LossGuard implements QuotaStore {
         ...(actual !== undefined && { amount: each.actual, perOutput: 0 }),
       }));
       await legs.reserve({ ...request, claims, output: { ...request.output, wanted: granted, min: granted } }, leg);
+      if (actual !== undefined) journal.reserveTold(holdId);
     }
     if (actual !== undefined)
       await legs.settle({ namespace, holdId, amounts: charges.map((each) => each.actual) }, leg);

@@ -1,3 +1,4 @@
+import type { Marked } from "../ports/mark-store.ts";
 import type { ReserveRequest, Settlement } from "../ports/quota-store.ts";
 import { ChargeRing } from "./charge-ring.ts";
 
@@ -10,7 +11,7 @@ const looksKept = 10;
  * somebody may add it from the audit afterwards (`sidegate quota recover` leaves out what may still be told by this).
  */
 export const toldAgainMsMax = 60_000;
-/** Looks without any charge after which the mark may be gone by itself: half of the time that Redis keeps it (redis/marks.ts). */
+/** Looks without any charge after which the mark may be gone by itself: half of the time that Redis keeps it (redis/scripts.ts). */
 const idleLooksMax = 1_800;
 
 /** One charge that this sidecar made, to be told again. */
@@ -25,6 +26,23 @@ export interface Remembered {
   readonly isReserveKept: boolean;
 }
 
+/** How a call ended. */
+export interface Ended {
+  /** The mark that stood when the settlement was sent. */
+  readonly period: number;
+  /** Monotonic, ms. */
+  readonly endedMs: number;
+  /** Redis said that it settled all of the hold. */
+  readonly isDone: boolean;
+}
+
+/** Charges that are to be told again. */
+export interface Lost {
+  readonly charges: number;
+  /** false: another server answers, and of its last writes nobody knows. */
+  readonly isCertain: boolean;
+}
+
 /** What this sidecar charged in one namespace in the last moments, and its mark there. */
 export class Journal {
   readonly #ring = new ChargeRing(rememberedMax);
@@ -37,17 +55,27 @@ export class Journal {
   readonly #endedMs = new Float64Array(rememberedMax);
   readonly #places = new Map<string, number>();
   #next = 0;
-  #toTell: Remembered[] = [];
+  /** By their holds, the longest lost first. */
+  readonly #toTell = new Map<string, Remembered>();
   /** The last mark that was sent, and the last that Redis acknowledged; 0: none. */
   #sent = 0;
   #acknowledged = 0;
+  /** Who acknowledged it; undefined: it does not tell. */
+  #server: string | undefined;
   /** What was acknowledged at each of the last looks. */
   readonly #looks: number[] = [];
   #count = 0;
   #idleLooks = 0;
 
   get isEmpty(): boolean {
-    return this.#places.size === 0 && this.#toTell.length === 0;
+    return this.#places.size === 0 && this.#toTell.size === 0;
+  }
+  get isWaiting(): boolean {
+    return this.#toTell.size > 0;
+  }
+  /** No mark is moved: the next charge is to come after a new one, or nobody knew which server took it. */
+  get isIdle(): boolean {
+    return this.#sent === 0 || this.#idleLooks > 0;
   }
   /** Commands sent now come after this mark and before the next. */
   get period(): number {
@@ -72,24 +100,19 @@ export class Journal {
     return ++this.#count;
   }
 
-  /** false: nothing is known of this hold. */
-  settled({ holdId, amounts }: Settlement, period: number, endedMs: number): boolean {
+  /** Its call has ended, though Redis may not know: then its age counts from here, not from when Redis is back. false: nothing is known of it. */
+  settled({ holdId, amounts }: Settlement, { period, endedMs, isDone }: Ended): boolean {
     const place = this.#places.get(holdId);
-    if (place === undefined || !this.#ring.isRunning(place)) return false;
+    if (isDone) this.#toTell.delete(holdId);
+    if (place === undefined) return false;
     this.#ring.settle(place, amounts);
-    this.ended(holdId, endedMs);
     this.#periods[place] = period;
+    if (Number.isNaN(this.#endedMs[place])) this.#endedMs[place] = endedMs;
     return true;
   }
 
-  /** Its call has ended, though Redis may not know. */
-  ended(holdId: string, endedMs: number): void {
-    const place = this.#places.get(holdId);
-    if (place !== undefined && Number.isNaN(this.#endedMs[place])) this.#endedMs[place] = endedMs;
-  }
-
   forget(holdId: string): void {
-    if (this.#toTell.length > 0) this.#toTell = this.#toTell.filter(({ request }) => request.holdId !== holdId);
+    this.#toTell.delete(holdId);
     const place = this.#places.get(holdId);
     if (place !== undefined) this.#clear(place);
   }
@@ -106,26 +129,34 @@ export class Journal {
     return ++this.#sent;
   }
 
-  /** Compares what stood in Redis before `mark` was written with what was acknowledged; answers how many charges are to be told again. */
-  compare(mark: number, before: number | undefined, nowMs: number): number {
+  /** Compares what `mark` met in Redis with what was acknowledged. */
+  compare(mark: number, { before, server }: Marked, nowMs: number): Lost {
     const known = this.#acknowledged;
+    const isOther = server !== undefined && this.#server !== undefined && server !== this.#server;
     this.#acknowledged = Math.max(known, mark);
-    if (known === 0 || (before !== undefined && before >= known)) return 0;
+    this.#server = server ?? this.#server;
+    const isCertain = before === undefined || before < known;
+    if (known === 0 || !(isCertain || isOther)) return { charges: 0, isCertain };
     this.#forgetExpired(nowMs);
     // What was sent before the mark that is still there was kept. What was sent after it may be lost, and is told again.
     const kept = before ?? Number.NEGATIVE_INFINITY;
     const lost = [...this.#places.values()].filter((place) => (this.#periods[place] ?? 0) >= kept);
-    const waiting = new Set(this.#toTell.map(({ request }) => request.holdId));
-    for (const place of lost)
-      if (!waiting.has(this.#ring.holdIdAt(place) ?? "")) this.#toTell.push(this.#read(place, kept));
-    return lost.length;
+    for (const [holdId, one] of this.#toTell) {
+      const place = this.#places.get(holdId);
+      const isReserveKept = one.isReserveKept && place !== undefined && (this.#reservedIn[place] ?? 0) < kept;
+      this.#toTell.set(holdId, { ...one, isReserveKept });
+    }
+    for (const place of lost) {
+      const one = this.#read(place, kept);
+      if (!this.#toTell.has(one.request.holdId)) this.#toTell.set(one.request.holdId, one);
+    }
+    return { charges: lost.length, isCertain };
   }
 
   /** The next charges to tell again, as they stand now; they stay until they are told. */
   toTell(max: number, nowMs: number): readonly Remembered[] {
-    if (this.#toTell.length === 0) return [];
     this.#forgetExpired(nowMs);
-    return this.#toTell.slice(0, max).map((one) => {
+    return [...this.#toTell.values().take(max)].map((one) => {
       const place = this.#places.get(one.request.holdId);
       return place === undefined
         ? one
@@ -133,10 +164,17 @@ export class Journal {
     });
   }
 
+  /** Its reserve was answered: only its settlement is still to be told. */
+  reserveTold(holdId: string): void {
+    const one = this.#toTell.get(holdId);
+    if (one !== undefined) this.#toTell.set(holdId, { ...one, isReserveKept: true });
+    const place = this.#places.get(holdId);
+    if (place !== undefined) this.#reservedIn[place] = this.#sent;
+  }
+
   told(charges: readonly Remembered[]): void {
-    const done = new Set(charges.map(({ request }) => request.holdId));
-    this.#toTell = this.#toTell.filter(({ request }) => !done.has(request.holdId));
     for (const { request, isReserveKept } of charges) {
+      this.#toTell.delete(request.holdId);
       const place = this.#places.get(request.holdId);
       if (place === undefined) continue;
       this.#periods[place] = this.#sent;
@@ -157,7 +195,8 @@ export class Journal {
   #forgetExpired(nowMs: number): void {
     for (const [holdId, place] of [...this.#places])
       if (nowMs - (this.#endedMs[place] ?? Number.NaN) >= toldAgainMsMax) this.forget(holdId);
-    this.#toTell = this.#toTell.filter(({ endedMs }) => endedMs === undefined || nowMs - endedMs < toldAgainMsMax);
+    for (const [holdId, { endedMs }] of this.#toTell)
+      if (endedMs !== undefined && nowMs - endedMs >= toldAgainMsMax) this.#toTell.delete(holdId);
   }
 
   #read(place: number, kept: number): Remembered {

@@ -62,6 +62,7 @@ async function storesIn(redis: RedisStores, settings: StoreSettings, unfollow: (
   const { quota: store, marks, cache, beats } = redis;
 
   const quota = new LossGuard({ store, legs: store.legs, marks, instance: randomUUID(), log: settings.log });
+  redis.onRecovered(() => void quota.look()); // before there is much of which nobody knows which server took it
   const close = (): Promise<void> => {
     unfollow();
     quota.stop();

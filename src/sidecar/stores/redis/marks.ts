@@ -1,16 +1,22 @@
-import { clusterMarkKey, markKey } from "../../../redis/keys.ts";
 import type { MarkStore } from "../../ports/mark-store.ts";
+import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import type { Connection } from "./connection.ts";
-
-/** How long a mark outlives the last time it was moved, ms: far longer than any failover. */
-const markTtlMs = 3_600_000;
+import { ScriptRunner } from "./script-runner.ts";
+import { markCall } from "./scripts.ts";
 
 /** Marks in Redis, each beside the counters of its leg: on a Cluster on the same node. */
-export const createRedisMarkStore = (connection: Connection): MarkStore => ({
-  move: async ({ namespace, leg, instance }, mark) => {
-    const key = leg === "Cluster" ? clusterMarkKey(namespace, instance) : markKey(namespace, instance);
-    const before = await connection.send("set", [key, String(mark), "PX", String(markTtlMs), "GET"], { isLazy: true });
-    const number = Buffer.isBuffer(before) ? Number(before.toString("latin1")) : Number.NaN;
-    return Number.isSafeInteger(number) ? number : undefined;
-  },
-});
+export const createRedisMarkStore = (connection: Connection): MarkStore => {
+  const scripts = new ScriptRunner(connection);
+  return {
+    move: async (place, mark) => {
+      const reply = await scripts.run(markCall(place, mark), { isLazy: true });
+      if (!Array.isArray(reply))
+        throw new StoreUnavailable("Redis answered with something unexpected", { maybeDone: true });
+      const [before, server] = reply.map(textOf);
+      const number = Number(before ?? Number.NaN);
+      return { before: Number.isSafeInteger(number) ? number : undefined, server };
+    },
+  };
+};
+
+const textOf = (word: unknown): string | undefined => (Buffer.isBuffer(word) ? word.toString("latin1") : undefined);

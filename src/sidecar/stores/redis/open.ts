@@ -37,6 +37,8 @@ export interface RedisStores {
   readonly marks: MarkStore;
   /** The same twice where one Redis serves both. */
   state(): { readonly quota: ConnectionState; readonly cache: ConnectionState };
+  /** Calls `listener` at each new connection to the quotas' Redis, and when it is well again. */
+  onRecovered(listener: () => void): void;
   /** Goes on at another place; see Connection.follow. A cache of its own stays where it is. Throws RedisUrlFault. */
   follow(place: RedisPlace): void;
   /** Resolves with the first connection or its failure, at the latest after the connect timeout; never rejects. */
@@ -68,6 +70,7 @@ export const openRedis = (settings: RedisSettings): RedisStores => {
     cache,
     beats: createRedisBeatStore(connection),
     marks: createRedisMarkStore(connection),
+    onRecovered: (listener) => connection.onRecovered(listener),
     follow: (place) => connection.follow(place),
     state: () => ({ quota: connection.state(), cache: cacheConnection.state() }),
     ready: async () => {

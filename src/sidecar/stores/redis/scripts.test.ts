@@ -80,6 +80,7 @@ const samples: readonly ScriptCall[] = [
     { holdId: "b", amounts: [3] },
   ]),
   calls.renewCall("n", ["a", "b"], 1),
+  calls.markCall({ namespace: "n", leg: "Namespace", instance: "i" }, 1),
   calls.peekCall("n", "c", { type: "Fixed", durationMs: 1 }),
   calls.liveHoldsCall("n"),
 ];

@@ -1,6 +1,15 @@
 import type { WindowSpec } from "../../../base/window.ts";
-import { clusterHoldKey, clusterHoldsKey, counterKey, holdKey, holdsKey } from "../../../redis/keys.ts";
+import {
+  clusterHoldKey,
+  clusterHoldsKey,
+  clusterMarkKey,
+  counterKey,
+  holdKey,
+  holdsKey,
+  markKey,
+} from "../../../redis/keys.ts";
 import type { Leg } from "../../ports/leg-store.ts";
+import type { MarkPlace } from "../../ports/mark-store.ts";
 import type { ReserveRequest, Settlement, Trim } from "../../ports/quota-store.ts";
 import { ClaimWords, kindOf, windowText } from "./claim-words.ts";
 import type { ScriptWords } from "./script-command.ts";
@@ -27,6 +36,7 @@ export const signatures: Readonly<Record<ScriptName, { readonly keys: string; re
   release: { keys: "hold record, index of live holds", args: "how long a reserve that comes late is turned away" },
   trim: { keys: "hold records..", args: "amounts of a hold.." },
   renew: { keys: "index of live holds, hold records..", args: "lease" },
+  mark: { keys: "a mark", args: "mark, how long it is kept" },
   peek: { keys: "a counter or the index of live holds", args: "kind, window" },
 };
 
@@ -115,6 +125,15 @@ export const renewCall = (
   const firstKey = indexKey(namespace, leg);
   const records = holdIds.map((holdId) => recordKey(namespace, holdId, leg));
   return { script: "renew", firstKey, keys: wordsOf([firstKey, ...records]), args: wordsOf([String(leaseMs)]) };
+};
+
+/** How long a mark outlives the last time it was moved, ms: far longer than any failover. */
+const markTtlMs = 3_600_000;
+
+/** Moves a mark; answers the one before, and which server has it now. */
+export const markCall = ({ namespace, leg, instance }: MarkPlace, mark: number): ScriptCall => {
+  const firstKey = leg === "Cluster" ? clusterMarkKey(namespace, instance) : markKey(namespace, instance);
+  return { script: "mark", firstKey, keys: wordsOf([firstKey]), args: wordsOf([String(mark), String(markTtlMs)]) };
 };
 
 /** Reads a counter. */
