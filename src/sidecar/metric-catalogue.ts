@@ -14,7 +14,7 @@ export const metricCatalogue = {
   sidegate_quota_condition_errors_total:
     "Conditions of quotas that could not be told; the quota then counted the request.",
   sidegate_quota_charges_told_again:
-    "Charges that this sidecar told Redis again since its start, because Redis had lost its last writes.",
+    "Charges that this sidecar told Redis again since its start, because Redis had lost its last writes, or may have.",
   sidegate_quota_unenforced_total:
     "Requests that met an unreachable quota store, by what failurePolicy did: denied, allowed, local_admitted, local_refused.",
   sidegate_quota_ledger_entries:
