@@ -32,8 +32,8 @@ export interface Client {
   send(command: Command, isLazy: boolean): void;
   /** The nodes that take writes. */
   masters(): readonly Redis[];
-  /** Drops the connection, if there is one, and makes a new one. */
-  reconnect(): void;
+  /** Drops the connection, if there is one, and makes a new one; on a Cluster, where it can, only that to the node that has `slot`. */
+  reconnect(slot?: number | null): void;
   close(): void;
 }
 
@@ -46,7 +46,12 @@ const retryDelay = (times: number, random: () => number): number => {
   return delayMs / 2 + (random() * delayMs) / 2;
 };
 
-const sharedOptions = ({ target, connectTimeoutMs, tlsCa, name }: ClientSettings): RedisOptions => ({
+const sharedOptions = ({
+  target,
+  connectTimeoutMs,
+  tlsCa,
+  name,
+}: ClientSettings): Omit<RedisOptions, "replyMapping"> => ({
   connectTimeout: connectTimeoutMs,
   disconnectTimeout: disconnectTimeoutMs,
   // A command that is replayed later could charge a call that was refused long ago.
@@ -96,10 +101,18 @@ const openSingle = (settings: ClientSettings): Client => {
 /** Who has which slots is asked so often, in ms: a master that froze or died says no MOVED, and its successor is not told of by itself. */
 const slotsRefreshMs = 5_000;
 
+/** ioredis would wait and then send again what a Cluster refused for now: its caller has long been told that it failed. */
+class UnrepeatingCluster extends Cluster {
+  override handleError(...[error, ttl, handlers]: Parameters<Cluster["handleError"]>): void {
+    if (/^TRYAGAIN\b/.test(error.message)) handlers.defaults();
+    else super.handleError(error, ttl, handlers);
+  }
+}
+
 /** On a Cluster each node has its own socket; commands of one turn go out one after the other without waiting. */
 const openCluster = (settings: ClientSettings): Client => {
   const { target, random, connectTimeoutMs } = settings;
-  const client = new Cluster(
+  const client = new UnrepeatingCluster(
     target.hosts.map((host) => ({ ...host })),
     {
       redisOptions: sharedOptions(settings),
@@ -107,6 +120,7 @@ const openCluster = (settings: ClientSettings): Client => {
       maxRedirections: redirectionsMax,
       // A command that was under way when its connection broke may have run: sent again unasked, its last fault would hide that.
       retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
       slotsRefreshTimeout: connectTimeoutMs,
       slotsRefreshInterval: slotsRefreshMs,
       clusterRetryStrategy: (times) => retryDelay(times, random),
@@ -119,9 +133,19 @@ const openCluster = (settings: ClientSettings): Client => {
       client.sendCommand(command);
     },
     masters: () => client.nodes("master"),
-    reconnect: () => reconnect(client),
+    reconnect: (slot) => {
+      const node = masterOf(client, slot);
+      if (node === undefined) reconnect(client);
+      else node.disconnect(); // the next command that is MOVED to it, or the next look at the slots, connects anew
+    },
     close: () => client.disconnect(),
   };
+};
+
+const masterOf = (client: Cluster, slot: number | null | undefined): Redis | undefined => {
+  if (client.status !== "ready" || typeof slot !== "number") return undefined;
+  const name = client.slots[slot]?.[0];
+  return client.nodes("master").find(({ options }) => `${options.host}:${options.port}` === name);
 };
 
 /** Only where a connection stands or none is tried: to disturb an attempt would end the client for good. */

@@ -62,8 +62,8 @@ export class FollowingClient implements Client {
   masters(): readonly Redis[] {
     return this.#client.masters();
   }
-  reconnect(): void {
-    this.#client.reconnect();
+  reconnect(slot?: number | null): void {
+    this.#client.reconnect(slot);
   }
   close(): void {
     this.#isClosed = true;

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
@@ -8,7 +5,8 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Claim } from "../../src/sidecar/ports/quota-store.ts";
 import { openRedis, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
-import { freePort, startRedis, startSentinel, type TestRedis } from "../fixtures/redis.ts";
+import { startRedis, startSentinel, type TestRedis } from "../fixtures/redis.ts";
+import { startRedisPrimaries } from "../fixtures/redis-cluster.ts";
 
 const recoveryMsMax = 10_000;
 const claims: readonly Claim[] = [
@@ -54,25 +52,9 @@ const untilServed = async (stores: RedisStores, namespace: string): Promise<void
 };
 
 test("on a Cluster every namespace finds its node, also after its slot has moved", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "sidegate-cluster-"));
-  ends.push(async () => rmSync(folder, { recursive: true }));
-  const node = async (name: string) => {
-    const bus = await freePort();
-    const file = join(folder, name);
-    return {
-      bus,
-      redis: await start(["--cluster-enabled", "yes", "--cluster-config-file", file, "--cluster-port", String(bus)]),
-    };
-  };
-  const [a, b] = [await node("a"), await node("b")];
-  await a.redis.command("CLUSTER ADDSLOTSRANGE 0 8191");
-  await b.redis.command("CLUSTER ADDSLOTSRANGE 8192 16383");
-  await a.redis.command(`CLUSTER MEET 127.0.0.1 ${b.redis.port} ${b.bus}`);
-  for (const each of [a, b]) {
-    while (!(await each.redis.command("CLUSTER INFO")).includes("cluster_state:ok")) await sleep(20);
-  }
-
-  const stores = await open(`redis+cluster://127.0.0.1:${a.redis.port},127.0.0.1:${b.redis.port}`);
+  const primaries = await startRedisPrimaries();
+  ends.push(() => primaries.stop());
+  const stores = await open(primaries.url);
   const namespaces = Array.from({ length: 12 }, (_, index) => `team-${index}`);
   for (const namespace of namespaces) {
     await untilServed(stores, namespace);
@@ -81,12 +63,11 @@ test("on a Cluster every namespace finds its node, also after its slot has moved
     expect(await stores.quota.liveHolds(namespace)).toBe(0);
   }
 
-  const slot = Number((await a.redis.command("CLUSTER KEYSLOT sg:{fresh}:holds")).slice(1));
-  const [from, to] = slot < 8192 ? [a, b] : [b, a];
-  const target = await to.redis.command("CLUSTER MYID");
-  for (const each of [to, from]) await each.redis.command(`CLUSTER SETSLOT ${slot} NODE ${target}`);
+  const { slot, owner: from, other: to } = await primaries.ownerOf("sg:{fresh}:holds");
+  const target = await to.command("CLUSTER MYID");
+  for (const each of [to, from]) await each.command(`CLUSTER SETSLOT ${slot} NODE ${target}`);
   await untilServed(stores, "fresh");
-  expect(await to.redis.command("EXISTS sg:{fresh}:sliding:60000:rpm")).toBe(":1");
+  expect(await to.command("EXISTS sg:{fresh}:sliding:60000:rpm")).toBe(":1");
 });
 
 test("behind Sentinels the new master is found when the old one is gone", async () => {

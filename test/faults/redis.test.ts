@@ -4,11 +4,16 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Log } from "../../src/base/log.ts";
 import { Connection } from "../../src/sidecar/stores/redis/connection.ts";
+import { evictionCheckMs } from "../../src/sidecar/stores/redis/eviction.ts";
 import { openRedis, type RedisSettings, type RedisStores } from "../../src/sidecar/stores/redis/open.ts";
 import { ScriptRunner } from "../../src/sidecar/stores/redis/script-runner.ts";
 import { releaseCall } from "../../src/sidecar/stores/redis/scripts.ts";
+import { until as untilWithin } from "../fixtures/calls.ts";
 import { startProxy, startRedis, type TestProxy, type TestRedis } from "../fixtures/redis.ts";
 import { claim, outcome, recoveryMsMax, request, slackMs, timeoutMs, until, untilAdmitted } from "./redis-outcomes.ts";
+
+/** A changed policy is seen at the next look. */
+const lookMsMax = evictionCheckMs + 1_000;
 
 let redis: TestRedis;
 let proxy: TestProxy | undefined;
@@ -258,6 +263,18 @@ describe("a Redis that refuses commands", () => {
     expect(stores.state().quota.breaker).toBe("Closed");
   });
 
+  test("that has forgotten its scripts and is slow keeps nobody waiting for twice the timeout", async () => {
+    const timeoutMs = 400;
+    proxy = await startProxy(redis.port);
+    await open({ url: proxy.url, commandTimeoutMs: timeoutMs });
+    await stores.quota.reserve(request());
+    await redis.command("SCRIPT FLUSH");
+    proxy.delayMs = 300;
+    const { fault, tookMs } = await outcome(() => stores.quota.reserve(request()));
+    expect(fault?.maybeDone).toBe(true);
+    expect(tookMs).toBeLessThan(timeoutMs + slackMs);
+  });
+
   test("as a replica that takes no writes holds nothing and is asked for its master again", async () => {
     await open();
     await stores.quota.reserve(request());
@@ -279,6 +296,19 @@ describe("a Redis that refuses commands", () => {
     await stores.cache.put("faults", "key", Buffer.from("value"), 1_000);
     expect((await stores.cache.get("faults", "key"))?.toString()).toBe("value");
   });
+
+  test("that is told to evict, or not to, while it is in use is believed within seconds", async () => {
+    await open();
+    await stores.quota.reserve(request());
+    await redis.command("CONFIG SET maxmemory-policy allkeys-lru");
+    const isRefused = async () => (await outcome(() => stores.quota.reserve(request()))).fault !== undefined;
+    await untilWithin("its word is heard", isRefused, lookMsMax);
+    expect(said("redis evicts keys: quotas are not enforced by it until it is noeviction")).toBe(1);
+    await redis.command("CONFIG SET maxmemory-policy noeviction");
+    await untilWithin("it is used again", async () => !(await isRefused()), lookMsMax);
+    expect(said("redis evicts no keys any more: quotas are enforced by it again")).toBe(1);
+    expect(stores.state().quota.breaker).toBe("Closed");
+  }, 15_000);
 
   test("to a user who may not see its settings warns once and works with that user's keys alone", async () => {
     const may =

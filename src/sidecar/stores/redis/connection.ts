@@ -1,18 +1,19 @@
-import { Command } from "ioredis";
+import { Command, type Redis } from "ioredis";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import { connectTimeoutMsDefault } from "../../../redis/client.ts";
 import { FollowingClient } from "../../../redis/following-client.ts";
 import type { RedisPlace } from "../../../redis/place.ts";
 import { StoreUnavailable } from "../../ports/store-unavailable.ts";
-import { Breaker, type BreakerState, probeDelay } from "./breaker.ts";
+import { Breaker, type BreakerState, probeDelay, probeDelayMs } from "./breaker.ts";
 import { Deadlines } from "./deadlines.ts";
 import { commandFaultOf } from "./faults.ts";
+import { Ping } from "./ping.ts";
+import { Silence } from "./silence.ts";
+import { within } from "./within.ts";
 
 /** Default bound of one command, ms. A slower answer counts as none. */
 export const commandTimeoutMsDefault = 50;
-/** With no answer at all for so long, ms, a probe also makes a new connection: the old one may be dead without a sign. */
-const silenceMsMax = 3_000;
 /** Bound of a command that is sent aside, ms: nobody waits for it. */
 const asideTimeoutMs = 1_000;
 
@@ -36,8 +37,8 @@ export interface ConnectionSettings {
 export interface SendOptions {
   /** It may wait up to 1 ms for others to leave with; on a Cluster it does not. */
   readonly isLazy?: boolean;
-  /** Asked when it failed within the timeout: what to answer in its place; undefined: the fault. Must not throw. */
-  readonly instead?: (fault: StoreUnavailable) => Promise<unknown> | undefined;
+  /** Asked when it failed within the timeout: what to send in its place, in what is left of that; undefined: nothing. Must not throw. */
+  readonly instead?: (fault: StoreUnavailable) => Command | undefined;
 }
 
 /** For metrics and status. */
@@ -65,7 +66,9 @@ export class Connection {
   readonly #firstOutcome = Promise.withResolvers<void>();
   readonly #recovered: (() => void)[] = [];
   #probeTimer: NodeJS.Timeout | undefined;
-  #lastReplyMs: number;
+  readonly #silence = new Silence();
+  /** Of the last command that failed: its node is probed. Of a Cluster only. */
+  #failedSlot: number | null = null;
   /** undefined: not yet, and no attempt has failed. */
   #isConnected: boolean | undefined;
   #isFull = false;
@@ -78,7 +81,6 @@ export class Connection {
     this.#clock = settings.clock;
     this.#random = settings.random ?? Math.random;
     this.#timeoutMs = settings.commandTimeoutMs ?? commandTimeoutMsDefault;
-    this.#lastReplyMs = this.#clock.monotonicMs();
     this.#deadlines = new Deadlines(this.#timeoutMs, this.#clock);
     this.#breaker = new Breaker({
       opened: (reason, isAgain) => this.#breakerOpened(reason, isAgain),
@@ -137,16 +139,12 @@ export class Connection {
   async aside(name: string, args: string[]): Promise<unknown> {
     if (this.#isClosed || !this.#client.isReady())
       throw new StoreUnavailable("Redis is not connected", { maybeDone: false });
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error("timeout")), asideTimeoutMs);
     const command = new Command(name, args);
     this.#client.send(command, true);
     try {
-      return await Promise.race([late, command.promise]);
+      return await within(asideTimeoutMs, command.promise);
     } catch (cause) {
       throw new StoreUnavailable(`Redis failed: ${commandFaultOf(cause).reason}`, { cause, maybeDone: true });
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -155,17 +153,9 @@ export class Connection {
     this.#client.follow(place);
   }
 
-  /** INFO's section `memory` of each node that takes writes. Throws StoreUnavailable. */
-  async memoryInfos(): Promise<readonly string[]> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const pending = this.#deadlines.add(() => reject(new Error("timeout")));
-    try {
-      return await Promise.race([late, Promise.all(this.#client.masters().map((node) => node.info("memory")))]);
-    } catch (cause) {
-      throw new StoreUnavailable("Redis does not tell about its memory", { cause, maybeDone: false });
-    } finally {
-      pending.done();
-    }
+  /** The nodes that take writes. What they are asked passes the breaker. */
+  masters(): readonly Redis[] {
+    return this.#client.masters();
   }
 
   /** Lets commands under way end (bounded by the timeout), then disconnects. */
@@ -190,47 +180,58 @@ export class Connection {
   }
 
   #exchange(command: Command, { isLazy = false, instead }: SendOptions): Promise<unknown> {
+    const slot = this.#client.isCluster ? command.getSlot() : null;
     return new Promise((resolve, reject) => {
       this.#underWay++;
       const pending = this.#deadlines.add(() => {
         this.#underWay--;
-        this.#timedOut();
+        this.#timedOut(slot);
         reject(new StoreUnavailable(`Redis did not answer within ${this.#timeoutMs} ms`, { maybeDone: true }));
       });
-      command.promise.then(
-        (reply) => {
-          this.#lastReplyMs = this.#clock.monotonicMs();
-          if (pending.isDone) return;
-          pending.done();
-          this.#underWay--;
-          this.#breaker.succeeded();
-          resolve(reply);
-        },
-        (cause: unknown) => {
-          if (pending.isDone) return;
-          pending.done();
-          this.#underWay--;
-          const fault = this.#failed(cause);
-          const other = instead?.(fault);
-          if (other === undefined) reject(fault);
-          else resolve(other);
-        },
-      );
-      this.#client.send(command, isLazy);
+      const done = (): void => {
+        pending.done();
+        this.#underWay--;
+      };
+      const send = (asked: Command): void => {
+        asked.promise.then(
+          (reply) => {
+            this.#silence.broken(slot);
+            if (pending.isDone) return;
+            done();
+            this.#breaker.succeeded();
+            resolve(reply);
+          },
+          (cause: unknown) => {
+            if (pending.isDone) return;
+            const fault = this.#failed(cause, slot);
+            const other = asked === command ? instead?.(fault) : undefined;
+            if (other !== undefined) return send(other);
+            done();
+            reject(fault);
+          },
+        );
+        this.#client.send(asked, isLazy);
+      };
+      send(command);
     });
   }
 
   /** One pause of Redis makes every command under way late: that is one failure, or a burst would open the breaker at once. */
-  #timedOut(): void {
+  #timedOut(slot: number | null): void {
+    this.#silent(slot);
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#countedMs < this.#timeoutMs / 2) return;
     this.#countedMs = nowMs;
+    this.#failedSlot = slot;
     this.#breaker.failed("timeout");
   }
 
-  #failed(cause: unknown): StoreUnavailable {
+  #failed(cause: unknown, slot: number | null): StoreUnavailable {
     const fault = commandFaultOf(cause);
-    if (fault.isOutage) this.#breaker.failed(fault.reason);
+    if (fault.isOutage) {
+      this.#failedSlot = slot;
+      this.#breaker.failed(fault.reason);
+    }
     if (fault.kind === "Full") this.setFull(true);
     return new StoreUnavailable(`Redis failed: ${fault.reason}`, { cause, maybeDone: fault.maybeDone });
   }
@@ -245,7 +246,7 @@ export class Connection {
 
   #connected(): void {
     this.#isConnected = true;
-    this.#lastReplyMs = this.#clock.monotonicMs();
+    this.#silence.reset();
     this.#log.info("redis connected");
     this.#firstOutcome.resolve();
     if (this.#breaker.state === "Open") void this.#probe();
@@ -269,28 +270,30 @@ export class Connection {
     for (const listener of this.#recovered) listener();
   }
 
-  #probeLater(): void {
+  #probeLater(delayMs = probeDelay(this.#random)): void {
     clearTimeout(this.#probeTimer);
     if (this.#isClosed) return;
-    this.#probeTimer = setTimeout(() => void this.#probe(), probeDelay(this.#random)).unref();
+    this.#probeTimer = setTimeout(() => void this.#probe(), delayMs).unref();
   }
 
-  /** Asks for a sign of life; a PING passes the breaker that everything else is stopped by. */
+  /** Asks for a sign of life, on a Cluster the node that failed; a PING passes the breaker that everything else is stopped by. */
   async #probe(): Promise<void> {
     if (this.#breaker.state !== "Open") return;
     this.#probeLater();
-    if (this.#client.isReady()) {
-      try {
-        await this.#exchange(new Command("ping", []), {});
-        this.#breaker.probed();
-        return;
-      } catch {
-        // The next probe is on its way.
-      }
-    }
-    if (this.#clock.monotonicMs() - this.#lastReplyMs > silenceMsMax) {
-      this.#lastReplyMs = this.#clock.monotonicMs();
-      this.#client.reconnect();
-    }
+    const slot = this.#failedSlot;
+    const ping = (): Promise<boolean> =>
+      this.#exchange(new Ping(slot), {}).then(
+        () => true,
+        () => false,
+      );
+    if (this.#client.isReady() && (await ping())) this.#breaker.probed();
+    else this.#silent(slot);
+  }
+
+  /** After a long silence the connection is made anew: it may be dead without a sign. */
+  #silent(slot: number | null): void {
+    if (!this.#silence.isTooLong(slot, this.#clock.monotonicMs())) return;
+    this.#client.reconnect(slot);
+    if (this.#breaker.state === "Open") this.#probeLater(probeDelayMs.min);
   }
 }

@@ -7,6 +7,7 @@ import { StoreUnavailable } from "../../ports/store-unavailable.ts";
 import { checkAmounts, checkCounter, checkNames, checkReserve, checkReserveBut, leaseMsMax } from "../claims.ts";
 import { ClaimWords } from "./claim-words.ts";
 import type { Connection } from "./connection.ts";
+import { EvictionWatch } from "./eviction.ts";
 import { Orphans } from "./orphans.ts";
 import { numberOf, numbersOf, reserveResultOf } from "./replies.ts";
 import { ScriptRunner } from "./script-runner.ts";
@@ -34,15 +35,11 @@ export class RedisQuotaStore implements QuotaStore {
   readonly #orphans: Orphans;
   /** Of a Cluster only: one server decides both scopes in one call. */
   readonly #twoLegs: TwoLegs;
-  readonly #log: Log;
-  /** Set while Redis may throw counters away. */
-  #evictionPolicy: string | undefined;
-  #isPolicyUnknown = false;
-  #checked: Promise<void> = Promise.resolve();
+  readonly #eviction: EvictionWatch;
 
   constructor({ connection, log }: RedisQuotaSettings) {
     this.#connection = connection;
-    this.#log = log;
+    this.#eviction = new EvictionWatch({ masters: () => connection.masters(), log });
     this.#scripts = new ScriptRunner(connection);
     this.#orphans = new Orphans({
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
@@ -62,14 +59,14 @@ export class RedisQuotaStore implements QuotaStore {
       },
     });
     connection.onRecovered(() => {
-      this.#checked = this.#checkEviction();
+      this.#eviction.check();
       void this.#orphans.flush();
     });
   }
 
   /** Resolves when the eviction policy of the last connection was looked at; never rejects. */
   checked(): Promise<void> {
-    return this.#checked;
+    return this.#eviction.checked();
   }
 
   reserve(request: ReserveRequest): Promise<ReserveResult> {
@@ -131,6 +128,7 @@ export class RedisQuotaStore implements QuotaStore {
 
   /** Releases what is nobody's, if Redis answers. */
   close(): Promise<void> {
+    this.#eviction.close();
     return this.#orphans.close();
   }
 
@@ -158,8 +156,9 @@ export class RedisQuotaStore implements QuotaStore {
   }
 
   async #ask(request: ReserveRequest, leg?: Leg): Promise<ReserveResult> {
-    if (this.#evictionPolicy !== undefined) {
-      const message = `Redis may evict counters: maxmemory-policy is ${this.#evictionPolicy}, quotas need noeviction`;
+    const { policy } = this.#eviction;
+    if (policy !== undefined) {
+      const message = `Redis may evict counters: maxmemory-policy is ${policy}, quotas need noeviction`;
       throw new StoreUnavailable(message, { maybeDone: false });
     }
     checkReserveBut(request); // the counters are checked when their words are made
@@ -210,27 +209,5 @@ export class RedisQuotaStore implements QuotaStore {
   ): Promise<boolean> {
     checkNames(namespace, holdId);
     return numberOf(await this.#scripts.run(releaseCall({ namespace, holdId, lateMs, leg }))) === 1;
-  }
-
-  /** A Redis that evicts forgets counters under memory pressure, and what it forgot may be spent again. */
-  async #checkEviction(): Promise<void> {
-    let policies: readonly (string | undefined)[];
-    try {
-      policies = (await this.#connection.memoryInfos()).map((info) => /^maxmemory_policy:([a-z-]+)/m.exec(info)?.[1]);
-    } catch {
-      policies = [undefined];
-    }
-    const evicting = policies.find((policy) => policy !== undefined && policy !== "noeviction");
-    if (evicting !== undefined && evicting !== this.#evictionPolicy) {
-      this.#log.error(
-        { maxmemoryPolicy: evicting },
-        "redis evicts keys: quotas are not enforced by it until it is noeviction",
-      );
-    }
-    this.#evictionPolicy = evicting;
-    if (policies.includes(undefined) && !this.#isPolicyUnknown) {
-      this.#isPolicyUnknown = true;
-      this.#log.warn("redis does not tell its maxmemory-policy: make sure that it is noeviction");
-    }
   }
 }

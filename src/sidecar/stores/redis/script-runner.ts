@@ -21,14 +21,8 @@ export class ScriptRunner {
   run(call: ScriptCall, { isLazy = false }: Pick<SendOptions, "isLazy"> = {}): Promise<unknown> {
     return this.#connection.sendCommand(new ScriptCommand(this.#headOf(call.script), call), {
       isLazy,
-      instead: (fault) => (isNoScript(fault) ? this.#runWithText(call) : undefined),
+      instead: (fault) => (isNoScript(fault) ? withText(call) : undefined),
     });
-  }
-
-  #runWithText(call: ScriptCall): Promise<unknown> {
-    // EVAL runs it and keeps it under its digest; unlike SCRIPT LOAD it finds the right node of a Cluster by its keys.
-    const head = new ScriptHead("eval", wordOfText(luaSources[call.script]));
-    return this.#connection.sendCommand(new ScriptCommand(head, call));
   }
 
   #headOf(script: ScriptName): ScriptHead {
@@ -39,5 +33,9 @@ export class ScriptRunner {
     return head;
   }
 }
+
+/** EVAL runs it and keeps it under its digest; unlike SCRIPT LOAD it finds the right node of a Cluster by its keys. */
+const withText = (call: ScriptCall): ScriptCommand =>
+  new ScriptCommand(new ScriptHead("eval", wordOfText(luaSources[call.script])), call);
 
 const isNoScript = ({ cause }: StoreUnavailable): boolean => commandFaultOf(cause).kind === "NoScript";
