@@ -71,9 +71,8 @@ async function endRunning(gateway: Gateway): Promise<void> {
 }
 
 async function settleAll({ settler, leases, shares, slices }: Drainable): Promise<void> {
-  settler.stop();
   leases.stop();
   await shares.close();
   await slices.close();
-  await settler.retry();
+  await settler.close();
 }

@@ -27,6 +27,8 @@ export const metricCatalogue = {
   sidegate_quota_slice_units_returned_total: "Units that were given back unused when a slice ended.",
   sidegate_quota_slices: "Slices that this sidecar admits from now.",
   sidegate_quota_settlements_pending: "Settlements that wait for the quota store.",
+  sidegate_quota_settlements_dropped_total:
+    "Settlements that were dropped, the oldest first, because too many waited: their holds expire at what they held.",
   sidegate_cache_lookups_total: "Exact cache look-ups by result.",
   sidegate_audit_failures_total: "Audit records that could not be written.",
   sidegate_store_up: "1: the shared store answers. 0: its breaker is open.",

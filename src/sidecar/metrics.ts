@@ -57,6 +57,7 @@ export class SidecarMetrics {
   readonly #conditions = this.#counter("sidegate_quota_condition_errors_total", "quota");
   readonly #unenforced = this.#counter("sidegate_quota_unenforced_total", "decision");
   readonly #ledgerDropped = this.#counter("sidegate_quota_ledger_dropped_total");
+  readonly #settlementsDropped = this.#counter("sidegate_quota_settlements_dropped_total");
   readonly #lookups = this.#counter("sidegate_cache_lookups_total", "result");
   readonly #audit = this.#counter("sidegate_audit_failures_total");
   readonly #connections = this.#counter("sidegate_listener_refusals_total", "reason");
@@ -233,6 +234,9 @@ export class SidecarMetrics {
   }
   localChargeDropped(): void {
     this.#ledgerDropped.inc();
+  }
+  settlementDropped(): void {
+    this.#settlementsDropped.inc();
   }
   cacheLookup(result: "hit" | "miss" | "unavailable" | "fault"): void {
     this.#lookups.inc(result);

@@ -70,7 +70,7 @@ export class RunningSidecar {
     this.#clock = clock;
     this.#startedMs = clock.nowMs();
     const slices = new SliceStore({ store: stores.quota, clock, log, instance });
-    const settler = new Settler({ store: slices, log });
+    const settler = new Settler({ store: slices, log, dropped: () => metrics.settlementDropped() });
     const leases = new LeaseKeeper({ store: slices, clock, log });
     const defaults = options.processMetrics ?? true;
     const proof = this.#proofOf(options, clock);

@@ -184,7 +184,7 @@ class Fleet {
   #open(at: number, meanMs: number): void {
     const time = this.#time;
     const slices = new SliceStore({ store: this.#redis.view, clock: time, log: silentLog(), instance: `i${at}` });
-    const settler = new Settler({ store: slices, log: silentLog() });
+    const settler = new Settler({ store: slices, log: silentLog(), dropped: () => undefined });
     const leases = new LeaseKeeper({ store: slices, clock: time, log: silentLog() });
     slices.use({
       ...{ settler, leases, random: this.#random, later: (ms, run) => time.after(ms, run) },

@@ -1,11 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { pino } from "pino";
+import { beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import type { QuotaStore } from "../ports/quota-store.ts";
 import { StoreUnavailable } from "../ports/store-unavailable.ts";
 import { createMemoryQuotaStore } from "../stores/memory/quota.ts";
 import { LeaseKeeper } from "./leases.ts";
-import { Settler } from "./settler.ts";
+import { pendingSettlementsMax, Settler } from "./settler.ts";
 
 /** A memory store that can be switched off. */
 function switchable(clock: FakeClock): { store: QuotaStore; state: { away: boolean } } {
@@ -43,7 +44,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 describe("settlements", () => {
   test("that the store did not take are kept and sent again until it does, and count once", async () => {
     const { store, state } = switchable(new FakeClock());
-    const settler = new Settler({ store, log: silentLog() });
+    const settler = new Settler({ store, log: silentLog(), dropped: () => undefined });
     await reserve(store, "a");
     await reserve(store, "b");
     state.away = true;
@@ -60,6 +61,91 @@ describe("settlements", () => {
     await settled();
     expect(await store.peek("ns", "c", window)).toBe(3);
     expect(await store.liveHolds("ns")).toBe(0);
+  });
+});
+
+describe("many settlements", () => {
+  /** A store that takes a settlement only when it is told to. */
+  let answer: ((id: string) => Promise<void>) | undefined;
+  let sent: string[];
+  let lines: { readonly msg: string; readonly settlements?: number }[];
+  let dropped: number;
+  let settler: Settler;
+  beforeEach(() => {
+    [answer, sent, lines, dropped] = [undefined, [], [], 0];
+    const store: Pick<QuotaStore, "settle"> = {
+      settle: async ({ holdId }) => {
+        if (!answer) throw new StoreUnavailable("away", { maybeDone: false });
+        await answer(holdId);
+        sent.push(holdId);
+        return true;
+      },
+    };
+    const log = pino(
+      { level: "warn" },
+      { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]) },
+    );
+    // The tests ask it for nothing else.
+    settler = new Settler({ store: store as QuotaStore, log, dropped: () => void dropped++ });
+  });
+  let serial = 0;
+  const settle = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) settler.settle({ namespace: "ns", holdId: `h${++serial}`, amounts: [1] });
+    await settled();
+  };
+  const taken = async (): Promise<void> => undefined;
+
+  test("that fail while others are tried again drop none of those", async () => {
+    await settle(pendingSettlementsMax);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    answer = () => promise;
+    const retrying = settler.retry();
+    answer = undefined;
+    await settle(1);
+    answer = taken;
+    resolve();
+    await retrying;
+    await settler.close();
+    expect([new Set(sent).size, sent.length, dropped]).toEqual([
+      pendingSettlementsMax + 1,
+      pendingSettlementsMax + 1,
+      0,
+    ]);
+  });
+
+  test("beyond the bound drop the oldest, count each and say so once", async () => {
+    await settle(pendingSettlementsMax + 3);
+    expect([settler.pending, dropped]).toEqual([pendingSettlementsMax, 3]);
+    const { promise, reject } = Promise.withResolvers<void>();
+    answer = () => promise;
+    const retrying = settler.retry();
+    answer = undefined;
+    const underWay = pendingSettlementsMax - settler.pending;
+    await settle(underWay + 2);
+    reject(new StoreUnavailable("away", { maybeDone: true }));
+    await retrying;
+    // Two while the retry was under way, and all of the retry, which was the oldest.
+    expect([settler.pending, dropped]).toEqual([pendingSettlementsMax, 3 + 2 + underWay]);
+    expect(lines.map(({ msg }) => msg)).toEqual(["settlements are dropped: too many wait for the store"]);
+  });
+
+  test("are all sent at the end", async () => {
+    await settle(2_345);
+    answer = taken;
+    await settler.close();
+    expect([sent.length, settler.pending, lines.length]).toEqual([2_345, 0, 0]);
+  });
+
+  test("that the store does not take at the end are told of", async () => {
+    await settle(700);
+    answer = async () => {
+      if (sent.length >= 300) throw new StoreUnavailable("away", { maybeDone: false });
+    };
+    await settler.close();
+    expect(sent.length).toBeGreaterThanOrEqual(300);
+    expect(lines).toMatchObject([
+      { msg: "settlements are lost: their holds expire at what they held", settlements: 700 - sent.length },
+    ]);
   });
 });
 

@@ -7,8 +7,10 @@ import { StoreUnavailable } from "../ports/store-unavailable.ts";
 export const pendingSettlementsMax = 10_000;
 /** How often kept settlements are tried again, in ms. */
 const retryMs = 1_000;
-/** Settlements sent at one try. */
+/** Settlements sent at one try, */
 const retryBatch = 500;
+/** and of them at once. */
+const retryAtOnce = 50;
 
 type Pending =
   | { readonly kind: "settle"; readonly settlement: Settlement }
@@ -19,13 +21,15 @@ export class Settler {
   readonly #store: QuotaStore;
   readonly #log: Log;
   readonly #pending: Pending[] = [];
+  readonly #dropped: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #retrying = false;
-  /** Settlements that were dropped because too many waited. */
-  dropped = 0;
-  constructor(options: { store: QuotaStore; log: Log }) {
+  #retrying: Promise<void> | undefined;
+  #isDropping = false;
+  /** `dropped`: hears of each settlement that was dropped because too many waited. */
+  constructor(options: { store: QuotaStore; log: Log; dropped: () => void }) {
     this.#store = options.store;
     this.#log = options.log;
+    this.#dropped = options.dropped;
   }
   /** Settlements that wait for the store. */
   get pending(): number {
@@ -34,8 +38,19 @@ export class Settler {
   start(): void {
     this.#timer = setInterval(() => void this.retry(), retryMs).unref();
   }
-  stop(): void {
+  /** Sends all that waits, as far as the store takes it. What it does not take is lost, and the log says how much. */
+  async close(): Promise<void> {
     clearInterval(this.#timer);
+    let before: number;
+    do {
+      before = this.#pending.length;
+      await this.retry();
+    } while (this.#pending.length > 0 && this.#pending.length < before);
+    if (this.#pending.length > 0)
+      this.#log.warn(
+        { settlements: this.#pending.length },
+        "settlements are lost: their holds expire at what they held",
+      );
   }
   /** Corrects a hold to the actual amounts. Sent at once: what follows on the same connection sees it. */
   settle(settlement: Settlement): void {
@@ -48,40 +63,46 @@ export class Settler {
   #send(pending: Pending): void {
     this.#run(pending).catch((fault: unknown) => this.#failed(pending, fault));
   }
-  #run(pending: Pending): Promise<boolean> {
+  async #run(pending: Pending): Promise<boolean> {
     return pending.kind === "settle"
       ? this.#store.settle(pending.settlement)
       : this.#store.release(pending.namespace, pending.holdId);
   }
   #failed(pending: Pending, fault: unknown): void {
-    if (!(fault instanceof StoreUnavailable)) {
-      this.#log.error({ err: fault }, "settlement failed");
-      return;
-    }
+    if (!this.#isToKeep(fault)) return;
     if (this.#pending.length >= pendingSettlementsMax) {
       this.#pending.shift();
-      this.dropped++;
+      this.#drop();
     }
     this.#pending.push(pending);
   }
-  /** Tries what waits; stops at the first that the store does not take. */
-  async retry(): Promise<void> {
-    if (this.#retrying) return;
-    this.#retrying = true;
-    try {
-      for (let i = 0; i < retryBatch && this.#pending.length > 0; i++) {
-        const first = this.#pending[0];
-        if (!first) break;
-        await this.#run(first);
-        this.#pending.shift();
-      }
-    } catch (fault) {
-      if (!(fault instanceof StoreUnavailable)) {
-        this.#log.error({ err: fault }, "settlement failed");
-        this.#pending.shift();
-      }
-    } finally {
-      this.#retrying = false;
+  #isToKeep(fault: unknown): boolean {
+    if (fault instanceof StoreUnavailable) return true;
+    this.#log.error({ err: fault }, "settlement failed");
+    return false;
+  }
+  #drop(): void {
+    this.#dropped();
+    if (!this.#isDropping) this.#log.warn("settlements are dropped: too many wait for the store");
+    this.#isDropping = true;
+  }
+  /** Tries what waits, the oldest first; stops where the store does not take it. One at a time: who comes meanwhile waits for that. Never rejects. */
+  retry(): Promise<void> {
+    this.#retrying ??= this.#retry().finally(() => {
+      this.#retrying = undefined;
+    });
+    return this.#retrying;
+  }
+  async #retry(): Promise<void> {
+    for (let sent = 0; sent < retryBatch && this.#pending.length > 0; sent += retryAtOnce) {
+      // Taken out while they are under way: what is dropped meanwhile is another.
+      const batch = this.#pending.splice(0, retryAtOnce);
+      const outcomes = await Promise.allSettled(batch.map((each) => this.#run(each)));
+      const kept = batch.filter((_, i) => outcomes[i]?.status === "rejected" && this.#isToKeep(outcomes[i].reason));
+      while (this.#pending.length + kept.length > pendingSettlementsMax && kept.shift() !== undefined) this.#drop();
+      this.#pending.unshift(...kept);
+      if (kept.length > 0) return;
     }
+    if (this.#pending.length === 0) this.#isDropping = false;
   }
 }

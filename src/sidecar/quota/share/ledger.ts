@@ -51,7 +51,7 @@ export class Ledger {
   readonly #deps: LedgerDeps;
   readonly #running = new Set<LocalHold>();
   #isOwing = false;
-  #isFlushing = false;
+  #flushing: Promise<void> | undefined;
 
   constructor(deps: LedgerDeps) {
     this.#deps = deps;
@@ -108,17 +108,21 @@ export class Ledger {
     }
   }
 
-  /** Takes everything to the store, as far as that is there. Throws StoreUnavailable; what was not taken is kept. */
-  async flush(): Promise<void> {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    try {
-      this.#due(); // what is too late goes, even while the store stays away: slots come and go
-      await inBatches([...this.#running], (hold) => this.#move(hold));
-      await this.#chargeOwed();
-    } finally {
-      this.#isFlushing = false;
-    }
+  /**
+   * Takes everything to the store, as far as that is there. One at a time: who comes meanwhile waits for that. Throws StoreUnavailable;
+   * what was not taken is kept.
+   */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #flush(): Promise<void> {
+    this.#due(); // what is too late goes, even while the store stays away: slots come and go
+    await inBatches([...this.#running], (hold) => this.#move(hold));
+    await this.#chargeOwed();
   }
 
   /** From now on the store holds a running request, as if it had been asked. It counts even where there is no room: it runs. */

@@ -1,4 +1,5 @@
 import { setImmediate as settledPromises } from "node:timers/promises";
+import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
   claimOn,
@@ -188,6 +189,43 @@ describe("when the store is back", () => {
     expect(await used()).toBe(3);
     expect(one.dropped()).toBe(2);
     expect(one.shares.ledgerSize).toBe(0);
+  });
+
+  test("an end in the middle of it waits for it: nothing that is owed is forgotten", async () => {
+    await spend(one, 10);
+    await settleDown();
+    away();
+    await spend(one, 5);
+    const last = await one.ask([claimOn(fixed, 7)]);
+    one.store.way = "up";
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const { reserve } = one.store;
+    one.store.reserve = async (request) => {
+      await answered;
+      return reserve(request);
+    };
+    const flushing = one.shares.flush();
+    await settledPromises();
+    last?.end([7]);
+    const closing = one.shares.close();
+    answer();
+    await Promise.all([flushing, closing]);
+    await settledPromises();
+    expect(await used()).toBe(22);
+  });
+
+  test("an end while Redis is away says what is lost", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "warn" }, { write: (line) => void lines.push(line) });
+    one = openShareSidecar(store, clock, log);
+    await spend(one, 10);
+    await settleDown();
+    away();
+    await spend(one, 5);
+    await one.shares.close();
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { msg: "charges of local shares are lost", charges: 1 },
+    ]);
   });
 
   test("what is left is what Redis says, less what is not charged yet", async () => {

@@ -96,10 +96,12 @@ export class LocalShares {
     this.#timer = setInterval(() => void this.refresh(), refreshMs).unref();
   }
 
-  /** Charges what it can and gives its parts back, if the store answers. */
+  /** Charges what it can and gives its parts back, if the store answers. What is not charged is lost, and the log says how much. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.flush();
+    if (this.#ledger.isWaiting) await this.flush(); // what ended while the first one ran
+    if (this.#ledger.size > 0) this.#log.warn({ charges: this.#ledger.size }, "charges of local shares are lost");
     const held = [...this.#shares.values()].filter(({ holdId }) => holdId !== undefined);
     this.#shares.clear();
     await Promise.allSettled(held.map(({ namespace, holdId }) => this.#store.release(namespace, holdId ?? "")));
