@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { calendarBoundaries } from "./calendar.ts";
+import { calendarBoundaries, isSameTimeZone, isTimeZone } from "./calendar.ts";
 
 const at = (iso: string): number => Date.parse(iso);
 const current = (period: "Day" | "Week" | "Month", zone: string, now: string): string[] =>
@@ -32,5 +32,37 @@ describe("calendar windows", () => {
     expect(current("Day", "UTC", "2026-11-21T23:59:59.999Z")[0]).toBe("2026-11-21T00:00:00.000Z");
     expect(current("Day", "UTC", "2026-11-22T00:00:00.000Z")[0]).toBe("2026-11-22T00:00:00.000Z");
     expect(current("Day", "UTC", "2026-11-21T23:59:59.999Z")[0]).toBe("2026-11-21T00:00:00.000Z");
+  });
+});
+
+/** Names that ICU keeps from before the tz database had its own, and links of it that no release of it has any more. */
+const icuNames = [
+  ..."ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST".split(" "),
+  ..."AST4 AST4ADT CST6 CST6CDT EST5 EST5EDT HST10 MST7 MST7MDT PST8 PST8PDT YST9 YST9YDT"
+    .split(" ")
+    .map((zone) => `SystemV/${zone}`),
+  "Canada/East-Saskatchewan",
+  "US/Pacific-New",
+];
+
+describe("a time zone", () => {
+  test.each([...icuNames, "Mars/Base", "20200101T0000Z"])("is not %s", (name) => {
+    expect(isTimeZone(name)).toBe(false);
+  });
+
+  test("is every one that the tz database lists, and its old links that calendars can count in", () => {
+    const names = [...Intl.supportedValuesOf("timeZone"), "UTC", "EST", "EST5EDT", "Etc/GMT+5", "US/Pacific", "GB"];
+    expect(names.filter((name) => !isTimeZone(name))).toEqual([]);
+  });
+
+  test("can be counted in: whatever name is taken, its windows are known", () => {
+    for (const name of [...icuNames, ...Intl.supportedValuesOf("timeZone")].filter(isTimeZone))
+      expect(calendarBoundaries("Day", name, 0)).toHaveLength(4);
+  });
+
+  test("is the same under its old name", () => {
+    expect(isSameTimeZone("Asia/Calcutta", "Asia/Kolkata")).toBe(true);
+    expect(isSameTimeZone("Etc/UTC", "UTC")).toBe(true);
+    expect(isSameTimeZone("Europe/Warsaw", "Europe/Berlin")).toBe(false);
   });
 });

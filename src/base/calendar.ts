@@ -30,3 +30,24 @@ function startOf(period: "Day" | "Week" | "Month", date: Temporal.PlainDate): Te
   if (period === "Month") return date.with({ day: 1 });
   return period === "Week" ? date.subtract({ days: date.dayOfWeek - 1 }) : date;
 }
+
+/** Whether `calendarBoundaries` can count in it. `Intl` alone knows names that `Temporal` does not, such as IST; `Temporal` alone takes whole times for zones. */
+export function isTimeZone(timeZone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone });
+    zonedEpoch(timeZone);
+    return true;
+  } catch (fault) {
+    if (fault instanceof RangeError) return false;
+    throw fault;
+  }
+}
+
+/** Whether two names mean one zone, such as Asia/Calcutta and Asia/Kolkata. Throws RangeError for an unknown one. */
+export function isSameTimeZone(one: string, other: string): boolean {
+  return zonedEpoch(one).equals(zonedEpoch(other));
+}
+
+function zonedEpoch(timeZone: string): Temporal.ZonedDateTime {
+  return Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone);
+}

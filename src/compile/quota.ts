@@ -4,6 +4,7 @@ import type { LimitSpec } from "../api/aiquota-limit.ts";
 import { durationMs } from "../api/duration.ts";
 import { nanoDollars } from "../api/money.ts";
 import { type QuotaAdjustments, quotaAdjustments } from "../api/quota-adjustments.ts";
+import { isTimeZone } from "../base/calendar.ts";
 import type { RouteConfig } from "../config/contract.ts";
 import type { LimitConfig, QuotaConfig } from "../config/quota.ts";
 import { type EndpointName, endpoints } from "../openai/endpoints.ts";
@@ -112,17 +113,8 @@ const compileWindow = ({
 
 const timeZoneFaults = ({ window }: LimitSpec, path: QuotaFault["path"]): QuotaFault[] => {
   if (window?.timeZone === undefined || isTimeZone(window.timeZone)) return [];
-  const message = `${window.timeZone} is no time zone; write an IANA name such as Europe/Warsaw`;
+  const message = `${window.timeZone} is no time zone; write an IANA name such as Europe/Warsaw or Asia/Kolkata`;
   return [{ reason: "UnsupportedValue", message, path: [...path, "window", "timeZone"] }];
-};
-
-const isTimeZone = (timeZone: string): boolean => {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone });
-    return true;
-  } catch {
-    return false;
-  }
 };
 
 const priceFaults = (limit: LimitSpec, models: readonly string[], path: QuotaFault["path"]): QuotaFault[] => {

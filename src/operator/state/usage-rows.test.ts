@@ -94,3 +94,8 @@ test("a time zone that nobody knows has no window", () => {
     windowOfLimit({ ...usd, window: { type: "Calendar", period: "Day", timeZone: "Mars/Base" } }, nowMs),
   ).toBeUndefined();
 });
+
+test("what else goes wrong with a calendar is thrown, not shown as a limit without use", () => {
+  const calendar = { ...usd, window: { type: "Calendar", period: "Day", timeZone: "Asia/Kolkata" } } as const;
+  expect(() => windowOfLimit(calendar, Number.MAX_SAFE_INTEGER)).toThrow(RangeError);
+});

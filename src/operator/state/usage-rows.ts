@@ -3,7 +3,7 @@ import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { durationMs } from "../../api/duration.ts";
 import { nanoDollars, nanosPerDollar } from "../../api/money.ts";
-import { calendarBoundaries } from "../../base/calendar.ts";
+import { calendarBoundaries, isTimeZone } from "../../base/calendar.ts";
 import { unitsMax, type WindowSpec } from "../../base/window.ts";
 import { sharedSubject } from "../../redis/keys.ts";
 import { subjectText } from "../../redis/subject-text.ts";
@@ -29,10 +29,11 @@ export interface CounterState {
 export const windowOfLimit = ({ window }: LimitSpec, nowMs: number): WindowSpec | undefined => {
   if (window === undefined) return { type: "Concurrency" };
   if (window.type !== "Calendar") return { type: window.type, durationMs: durationMs(window.duration ?? "1m") };
+  const { period = "Month", timeZone = "UTC" } = window;
   try {
-    const boundariesMs = calendarBoundaries(window.period ?? "Month", window.timeZone ?? "UTC", nowMs);
-    return { type: "Calendar", boundariesMs };
-  } catch {
+    return { type: "Calendar", boundariesMs: calendarBoundaries(period, timeZone, nowMs) };
+  } catch (fault) {
+    if (isTimeZone(timeZone)) throw fault;
     return undefined; // the quota's own condition says so
   }
 };

@@ -172,6 +172,18 @@ describe("limits that limit nothing", () => {
   });
 });
 
+test.each(["IST", "PST", "SystemV/PST8"])(
+  "%s is no time zone to count in: refused with a name that is",
+  async (timeZone) => {
+    const limits = [{ ...usd, window: { type: "Calendar", period: "Day", timeZone } }];
+    expect(await decide(quota({ limits }), { view: viewOf([route("support")]) })).toMatchObject({
+      kind: "refused",
+      reason: "UnsupportedValue",
+      message: `spec.limits[0].window.timeZone: ${timeZone} is no time zone; write an IANA name such as Europe/Warsaw or Asia/Kolkata`,
+    });
+  },
+);
+
 describe("ratcheting", () => {
   const broken = quota({ limits: [{ ...usd, window: { type: "Calendar", period: "Day", timeZone: "Mars/Base" } }] });
   const view = viewOf([route("support")]);
