@@ -75,7 +75,9 @@ const limitShape = z.strictObject({
   resource: z
     .enum(["Requests", "InputTokens", "OutputTokens", "TotalTokens", "Cost", "Concurrency"])
     .describe("What is counted. Cost: by the price of the model. Concurrency: requests in flight."),
-  limit: amountSchema().describe("How much is admitted; 0: nothing. A whole number, or for Cost a decimal string."),
+  limit: amountSchema().describe(
+    "How much is admitted; 0: nothing, whatever the burst. A whole number, or for Cost a decimal string.",
+  ),
   currency: z.enum(["USD"]).optional().describe("Cost only, and required there."),
   window: windowSchema.optional().describe("Span that is counted. Required, but for Concurrency, which has none."),
   burst: z

@@ -40,7 +40,7 @@ const resetSchema = z.strictObject({
 /** One override: another limit for a while. */
 const overrideSchema = z.strictObject({
   limit: entryName(),
-  /** In place of `limit`; a burst is added to it as well. */
+  /** In place of `limit`; a burst is added to it as well, but to 0: that admits nothing. */
   to: amountSchema(),
   until: instant(),
   by,

@@ -1,7 +1,7 @@
 /** What annotations and `onExceeded` make of a limit, and what is said where they cannot be done. None of it keeps a quota from being enforced. */
 import type { AIQuota } from "../api/aiquota.ts";
 import type { LimitSpec } from "../api/aiquota-limit.ts";
-import { nanoDollars } from "../api/money.ts";
+import { maxOf } from "../api/limit-max.ts";
 import { type QuotaAdjustments, resetsOfLimit } from "../api/quota-adjustments.ts";
 import type { RouteConfig } from "../config/contract.ts";
 import type { LimitConfig } from "../config/quota.ts";
@@ -23,14 +23,11 @@ export const adjustedLimit = (
   const own = resetsOfLimit(resets, limit.name);
   return {
     ...(override && {
-      override: { max: unitsOf(limit, override.to) + (limit.burst ?? 0), untilMs: Date.parse(override.until) },
+      override: { max: maxOf(limit, override.to), untilMs: Date.parse(override.until) },
     }),
     ...(own && { resets: own }),
   };
 };
-
-const unitsOf = ({ resource }: LimitSpec, amount: LimitSpec["limit"]): number =>
-  resource === "Cost" ? nanoDollars(amount) : Number(amount);
 
 /** What of the annotations could not be read. */
 export const adjustmentNotes = ({ faults }: QuotaAdjustments): readonly BudgetNote[] =>

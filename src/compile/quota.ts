@@ -2,6 +2,7 @@
 import type { AIQuota } from "../api/aiquota.ts";
 import type { LimitSpec } from "../api/aiquota-limit.ts";
 import { durationMs } from "../api/duration.ts";
+import { burstOf } from "../api/limit-max.ts";
 import { nanoDollars } from "../api/money.ts";
 import { type QuotaAdjustments, quotaAdjustments } from "../api/quota-adjustments.ts";
 import { isTimeZone } from "../base/calendar.ts";
@@ -92,7 +93,7 @@ const compileLimit = (limit: LimitSpec, adjustments: QuotaAdjustments, downgrade
   name: limit.name,
   resource: limit.resource,
   limit: limit.resource === "Cost" ? nanoDollars(limit.limit) : Number(limit.limit),
-  burst: limit.burst ?? 0,
+  burst: burstOf(limit),
   ...(limit.window && { window: compileWindow(limit.window) }),
   ...(limit.models && { models: limit.models }),
   ...(limit.endpoints && { endpoints: limit.endpoints }),

@@ -45,7 +45,7 @@ export const limitSchema = z.strictObject({
   /** Absent: every model, every endpoint. */
   models: z.array(z.string().max(256)).optional(),
   endpoints: z.array(z.enum(endpointNames)).optional(),
-  /** Counts in place of limit and burst while the sidecar's clock is before `untilMs`. */
+  /** Counts in place of limit and burst while the sidecar's clock is before `untilMs`. Of 0 nothing goes to `downgradeTo` either. */
   override: z.strictObject({ max: count, untilMs: count }).optional(),
   /** When counters began anew, ms since the epoch: it is part of their names. By subject as keys or people write it; the newest counts. */
   resets: z

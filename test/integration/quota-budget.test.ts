@@ -173,10 +173,9 @@ describe("Downgrade", () => {
 
 describe("resets and overrides", () => {
   const limit = `{name: rpd, resource: Requests, limit: 1, ${perDay}}`;
-  const withAnnotation = (url: string, key: string, entries: object[]): string =>
-    openRoute(url, {
-      quotas: quotaYaml([limit, limit.replace("rpd", "other").replace("limit: 1", "limit: 3")]),
-    }).replace(
+  const other = limit.replace("rpd", "other").replace("limit: 1", "limit: 3");
+  const withAnnotation = (url: string, key: string, entries: object[], limits = [limit, other]): string =>
+    openRoute(url, { quotas: quotaYaml(limits) }).replace(
       "metadata: {name: q, namespace: default}",
       `metadata: {name: q, namespace: default, annotations: {sidegate.dev/${key}: '${JSON.stringify(entries)}'}}`,
     );
@@ -218,9 +217,30 @@ describe("resets and overrides", () => {
     expect((await ask("4")).json.error?.message).toContain("1 requests per");
   });
 
+  const stop = (until = "2999-01-01T00:00:00Z") => [{ limit: "rpd", to: 0, until, ...who }];
+
   test("an override of 0 stops everything at once", async () => {
-    const stop = [{ limit: "rpd", to: 0, until: "2999-01-01T00:00:00Z", ...who }];
-    gateway = await start((url) => withAnnotation(url, "override", stop));
+    gateway = await start((url) => withAnnotation(url, "override", stop()));
     expect((await ask("1")).status).toBe(429);
+  });
+
+  test("an override of 0 stops everything where the limit has a burst, and so does a limit of 0", async () => {
+    const sliding = "{name: rpd, resource: Requests, limit: 600, burst: 100, window: {type: Sliding, duration: 1m}}";
+    gateway = await start((url) => withAnnotation(url, "override", stop(), [sliding]));
+    expect((await ask("1")).status).toBe(429);
+    gateway.reload(withAnnotation(gateway.provider.url, "none", [], [sliding.replace("600", "0")]));
+    expect((await ask("2")).status).toBe(429);
+    gateway.reload(withAnnotation(gateway.provider.url, "none", [], [sliding]));
+    expect((await ask("3")).status).toBe(200);
+  });
+
+  test("while an override of 0 counts, nothing goes to another model", async () => {
+    const downgraded = [`{name: rpd, resource: Requests, limit: 1, ${perDay}, ${toMini}}`];
+    gateway = await start((url) => withAnnotation(url, "override", stop(), downgraded));
+    expect((await ask("1")).status).toBe(429);
+    expect(gateway.provider.requests).toHaveLength(0);
+    gateway.reload(withAnnotation(gateway.provider.url, "override", stop("2026-01-01T00:00:00Z"), downgraded));
+    expect((await ask("2")).headers.has("x-sidegate-downgraded-from")).toBe(false);
+    expect((await ask("3")).headers.get("x-sidegate-downgraded-from")).toBe("gpt-4o");
   });
 });

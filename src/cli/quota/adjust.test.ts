@@ -78,6 +78,7 @@ test("an override is written, replaced and taken away", async () => {
   expect((await override(api))[0]).toBe(
     "Limit month of AIQuota team/budget is 800.00 instead of 500.00 until 2026-05-01T14:00:00Z, as oidc:alice: month end",
   );
+  expect((await override(api, "requests", "0"))[0]).not.toContain("burst");
   expect((await override(api, "requests", "90"))[0]).toContain("A burst of 5 comes on top, as before.");
   await override(api, "month", "900.00");
   expect(adjustments().overrides.map(({ limit, to }) => [limit, to])).toEqual([

@@ -1,6 +1,7 @@
 /** Writes resets and overrides on an AIQuota in a cluster. Nothing that somebody else writes at the same time is lost. */
 import type { AIQuota } from "../../api/aiquota.ts";
 import { marks } from "../../api/annotations.ts";
+import { burstOf } from "../../api/limit-max.ts";
 import { type QuotaOverride, quotaAdjustments, withOverride, withReset } from "../../api/quota-adjustments.ts";
 import { isKubeFault, type KubeApi, resources } from "../../kube/port.ts";
 import { quotaEntryOf } from "../../operator/cluster/projections.ts";
@@ -83,7 +84,7 @@ export const overrideQuota = async (
     if (limit?.resource === "Cost" && Number(to) >= 9_000_000)
       throw new QuotaCommandFault(`limit ${name} counts Cost: --to must be below 9000000`);
     const until = momentText(untilMs);
-    const burst = limit?.burst ? ` A burst of ${limit.burst} comes on top, as before.` : "";
+    const burst = limit && burstOf(limit, to) > 0 ? ` A burst of ${limit.burst} comes on top, as before.` : "";
     const entry: QuotaOverride = { limit: name, to, until, by, reason };
     return {
       annotation: marks.override,

@@ -1,9 +1,9 @@
 /** What `sidegate top` shows: one row for each counter that the operator has read last. Pure. */
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
-import { nanoDollars, nanosPerDollar } from "../../api/money.ts";
+import { maxOf } from "../../api/limit-max.ts";
+import { nanosPerDollar } from "../../api/money.ts";
 import { effectiveQuota, quotaAdjustments } from "../../api/quota-adjustments.ts";
-import { unitsMax } from "../../base/window.ts";
 import type { Entry } from "../../operator/cluster/projections.ts";
 import { dollarText } from "../../operator/state/usage-rows.ts";
 import { listAt, textAt } from "../check/members.ts";
@@ -92,10 +92,6 @@ const timeAt = (value: unknown, member: string): number | undefined => {
   const ms = Date.parse(textAt(value, member));
   return Number.isNaN(ms) ? undefined : ms;
 };
-
-/** Limit and burst, in units; nano-dollars for Cost. */
-const maxOf = (limit: LimitSpec): number =>
-  limit.resource === "Cost" ? nanoDollars(limit.limit) : Math.min(Number(limit.limit) + (limit.burst ?? 0), unitsMax);
 
 const amountText = ({ resource }: LimitSpec, units: number): string =>
   resource === "Cost" ? dollarText(units) : String(units);

@@ -2,7 +2,8 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { durationMs } from "../../api/duration.ts";
-import { nanoDollars, sumOfNanos } from "../../api/money.ts";
+import { maxOf } from "../../api/limit-max.ts";
+import { sumOfNanos } from "../../api/money.ts";
 import type { UsageRow } from "../ports.ts";
 import { timeText } from "./transitions.ts";
 
@@ -63,8 +64,8 @@ const thresholdOf = (limit: LimitSpec, row: UsageRow): number | undefined => {
 };
 
 /** More than the whole may have been used: a limit was lowered. */
-const wholeOf = ({ resource, limit, burst = 0 }: LimitSpec, taken: bigint, left: bigint): bigint =>
-  left > 0n ? taken + left : BigInt(resource === "Cost" ? nanoDollars(limit) : Number(limit) + burst);
+const wholeOf = (limit: LimitSpec, taken: bigint, left: bigint): bigint =>
+  left > 0n ? taken + left : BigInt(maxOf(limit));
 
 const unitsOf = ({ resource }: LimitSpec, text: string): bigint =>
   resource === "Cost" ? sumOfNanos(text) : BigInt(text);

@@ -2,9 +2,10 @@
 import type { AIQuota } from "../../api/aiquota.ts";
 import type { LimitSpec } from "../../api/aiquota-limit.ts";
 import { durationMs } from "../../api/duration.ts";
-import { nanoDollars, nanosPerDollar } from "../../api/money.ts";
+import { maxOf } from "../../api/limit-max.ts";
+import { nanosPerDollar } from "../../api/money.ts";
 import { calendarBoundaries, isTimeZone } from "../../base/calendar.ts";
-import { unitsMax, type WindowSpec } from "../../base/window.ts";
+import type { WindowSpec } from "../../base/window.ts";
 import { sharedSubject } from "../../redis/keys.ts";
 import { subjectText } from "../../redis/subject-text.ts";
 import type { UsageRow } from "../ports.ts";
@@ -45,10 +46,6 @@ export const knownSubjects = ({ metadata, spec }: AIQuota, isCluster = false): r
   const [part, ...others] = spec.per;
   return part === "Namespace" && others.length === 0 ? [`ns=${metadata.namespace}`] : undefined;
 };
-
-/** Limit and burst, in units. */
-const maxOf = (limit: LimitSpec): number =>
-  limit.resource === "Cost" ? nanoDollars(limit.limit) : Math.min(Number(limit.limit) + (limit.burst ?? 0), unitsMax);
 
 /**
  * The rows of a status: for each limit, in the quota's order, the subjects that used most. What the response headers call used is

@@ -2,7 +2,7 @@
 import type { GatewayError } from "../errors.ts";
 import type { Shaped } from "../exchange.ts";
 import type { ReserveResult } from "../ports/quota-store.ts";
-import type { PlannedClaim } from "./plan.ts";
+import { overrideNow, type PlannedClaim } from "./plan.ts";
 
 /** A request that was refused, with the way out. */
 export interface Refused {
@@ -19,14 +19,17 @@ export type Downgrade = (exchange: Shaped, refused: Refused) => Promise<void>;
 
 /**
  * The model of the first limit that refuses; undefined where one of those that refuse says Deny, and where the model stands in the path or
- * in a form, which is sent on as it came.
+ * in a form, which is sent on as it came. While an override of 0 counts it is meant to stop everything.
  */
 export const downgradeModel = (
-  { body, match }: Shaped,
+  { body, match, clock }: Shaped,
   planned: readonly PlannedClaim[],
   { claims }: ReserveResult,
 ): string | undefined => {
   if (body.kind !== "json" || match.endpoint.model !== "body") return undefined;
   const refusing = planned.filter(({ claim }, index) => claim.enforced && claims[index]?.exceeded);
-  return refusing.every(({ limit }) => limit.downgradeTo !== undefined) ? refusing[0]?.limit.downgradeTo : undefined;
+  const nowMs = clock.nowMs();
+  const isOpen = ({ limit }: PlannedClaim): boolean =>
+    limit.downgradeTo !== undefined && overrideNow(limit, nowMs)?.max !== 0;
+  return refusing.every(isOpen) ? refusing[0]?.limit.downgradeTo : undefined;
 };

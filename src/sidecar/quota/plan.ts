@@ -24,9 +24,13 @@ const applies = (quota: QuotaConfig, limit: LimitConfig, exchange: Authorized): 
   (limit.models === undefined || limit.models.includes(exchange.model)) &&
   (limit.endpoints === undefined || limit.endpoints.includes(exchange.match.endpoint.name));
 
+/** The override of a limit that counts now. */
+export const overrideNow = ({ override }: LimitConfig, nowMs: number): LimitConfig["override"] =>
+  override !== undefined && nowMs < override.untilMs ? override : undefined;
+
 /** Limit and burst, or what stands in their place for a while. */
-const maxOf = ({ limit, burst, override }: LimitConfig, nowMs: number): number =>
-  override !== undefined && nowMs < override.untilMs ? override.max : limit + burst;
+const maxOf = (limit: LimitConfig, nowMs: number): number =>
+  overrideNow(limit, nowMs)?.max ?? limit.limit + limit.burst;
 
 /**
  * What a request holds of a resource: a part that is certain, and a part for each token of output. `learned`: the output to hold in place of

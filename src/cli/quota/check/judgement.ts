@@ -1,9 +1,9 @@
 /** From what was read to findings. Pure. */
 import type { AIQuota } from "../../../api/aiquota.ts";
 import type { LimitSpec } from "../../../api/aiquota-limit.ts";
-import { nanoDollars } from "../../../api/money.ts";
+import { maxOf } from "../../../api/limit-max.ts";
 import { type QuotaAdjustments, quotaAdjustments, resetsOfLimit } from "../../../api/quota-adjustments.ts";
-import { slidingSlots, slotMsOf, spanOf, unitsMax, usedOf, type WindowSpec } from "../../../base/window.ts";
+import { slidingSlots, slotMsOf, spanOf, usedOf, type WindowSpec } from "../../../base/window.ts";
 import { dollarText, windowOfLimit } from "../../../operator/state/usage-rows.ts";
 import { epochOf } from "../../../redis/epoch.ts";
 import { clusterNamespace, counterKey, counterName, partsOfCounterKey, sharedSubject } from "../../../redis/keys.ts";
@@ -91,7 +91,7 @@ const limitsFinding = (matched: readonly Matched[]): Finding => {
   const enforced = matched.filter(({ quota }) => quota.spec.mode === "Enforce");
   const above = enforced.flatMap((each) => {
     const { counter, limit, quota } = each;
-    const [used, max] = [usedIn(each), maxOf(each)];
+    const [used, max] = [usedIn(each), admittedOf(each)];
     if (used <= max) return [];
     const { namespace, name } = quota.metadata;
     const text = (units: number): string => (limit.resource === "Cost" ? `${dollarText(units)} USD` : String(units));
@@ -122,13 +122,11 @@ const usedIn = ({ counter, window }: Matched): number => {
 };
 
 /** What may be charged: limit and burst, or an override that counts, or has counted, within the window. */
-const maxOf = ({ limit, counter, window, adjustments }: Matched): number => {
-  const units = (amount: LimitSpec["limit"]): number =>
-    limit.resource === "Cost" ? nanoDollars(amount) : Math.min(Number(amount) + (limit.burst ?? 0), unitsMax);
+const admittedOf = ({ limit, counter, window, adjustments }: Matched): number => {
   const override = adjustments.overrides.find((entry) => entry.limit === limit.name);
   const startsMs = window.type === "Concurrency" ? counter.nowMs : windowStartMs(window, counter.nowMs);
-  if (!override || Date.parse(override.until) < startsMs) return units(limit.limit);
-  return Math.max(units(limit.limit), units(override.to));
+  if (!override || Date.parse(override.until) < startsMs) return maxOf(limit);
+  return Math.max(maxOf(limit), maxOf(limit, override.to));
 };
 
 const windowStartMs = (window: WindowSpec, nowMs: number): number => {

@@ -1,9 +1,9 @@
 /** Which counters of a ledger still count, and for what: by the quotas as they are now. */
 import type { AIQuota } from "../../../api/aiquota.ts";
 import type { LimitSpec } from "../../../api/aiquota-limit.ts";
-import { nanoDollars } from "../../../api/money.ts";
+import { maxOf } from "../../../api/limit-max.ts";
 import { quotaAdjustments, resetsOfLimit } from "../../../api/quota-adjustments.ts";
-import { type Span, slotMsOf, spanOf, unitsMax, type WindowSpec } from "../../../base/window.ts";
+import { type Span, slotMsOf, spanOf, type WindowSpec } from "../../../base/window.ts";
 import { windowOfLimit } from "../../../operator/state/usage-rows.ts";
 import { epochOf } from "../../../redis/epoch.ts";
 import { clusterNamespace, counterKey, counterName, partsOfCounterKey } from "../../../redis/keys.ts";
@@ -50,9 +50,7 @@ export class Targets {
   /** An override that has ended counts too: it may have been in force within the window. */
   #maxOf(quota: AIQuota, limit: LimitSpec): number {
     const override = quotaAdjustments(quota, this.#nowMs).overrides.find((each) => each.limit === limit.name);
-    const units = (amount: LimitSpec["limit"]): number =>
-      limit.resource === "Cost" ? nanoDollars(amount) : Math.min(Number(amount) + (limit.burst ?? 0), unitsMax);
-    return Math.max(units(limit.limit), override ? units(override.to) : 0);
+    return Math.max(maxOf(limit), override ? maxOf(limit, override.to) : 0);
   }
 
   #find(key: string): Target | LeftOut {
