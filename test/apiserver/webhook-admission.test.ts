@@ -124,6 +124,28 @@ describe("routes and quotas", () => {
     ]);
   });
 
+  test("an edit is compared with what stands: what would make a counter misread is refused, and made anew it is admitted", async () => {
+    const window = { type: "Calendar", period: "Month" };
+    const usd = { name: "usd", resource: "Cost", limit: "500.00", currency: "USD", window };
+    const specWith = (...limits: object[]) => ({ ...aiquotaBase, limits });
+    const tokens = { name: "usd", resource: "TotalTokens", limit: 1_000_000, window };
+    const create = (spec: object) => stage.send("POST", ours("aiquotas"), manifest("AIQuota", "edited", spec));
+    const path = `${ours("aiquotas")}/edited`;
+    const patch = (limits: object[]) => stage.send("PATCH", path, { spec: { limits } }, "application/merge-patch+json");
+    expect((await create(specWith(usd))).status).toBe(201);
+    const refused = await patch([tokens]);
+    expect([refused.status, refused.body.message]).toEqual([
+      422,
+      expect.stringContaining(
+        "spec.limits[0].resource: limit usd would take what it has counted by Cost for TotalTokens",
+      ),
+    ]);
+    const warned = await patch([{ ...tokens, name: "tokens" }]);
+    expect([warned.status, warned.warnings.join()]).toEqual([200, expect.stringContaining("limit usd is gone")]);
+    expect((await stage.send("DELETE", path)).status).toBe(200);
+    expect((await create(specWith(tokens))).status).toBe(201);
+  });
+
   test("metadata, status and deletion never reach the webhook; a changed spec does", async () => {
     expect(
       (

@@ -9,6 +9,7 @@ import { adjustmentAnnotations } from "../../api/quota-adjustments.ts";
 import { canonicalJson } from "../../config/canonical.ts";
 import { fieldPath } from "../../config/field-path.ts";
 import type { ResourceView } from "../ports.ts";
+import { type CounterEdits, counterEdits } from "./counter-edits.ts";
 import { type Judged, judgeFindings, type Neighbours } from "./judgement.ts";
 import type { AdmissionRequest, Decision } from "./review.ts";
 import type { AdmissionHandler } from "./server.ts";
@@ -38,16 +39,23 @@ export const createValidateHandler =
         kind,
         schema: aiquotaSchema,
         as: (quota) => ({ kind, quota, nowMs: deps.nowMs?.() }),
+        edits: (before, after) =>
+          counterEdits(before, after, deps.view.clusterScope?.(request.namespace).operatorNamespace),
       });
     const message = `this webhook judges AIRoute and AIQuota, not ${kind}; mend the rules of the ValidatingWebhookConfiguration`;
     return { kind: "refused", reason: "UnexpectedKind", message };
   };
+
+/** Why an edit is refused that leaves the object itself without a fault. */
+const counterMisread = "CounterMisread";
 
 /** How one kind is read. */
 interface Reading<Resource extends AIRoute | AIQuota> {
   readonly kind: "AIRoute" | "AIQuota";
   readonly schema: Schema<Resource>;
   readonly as: (resource: Resource) => Judged;
+  /** What an UPDATE does beyond what it makes of the object. Absent: nothing. */
+  readonly edits?: (before: Resource, after: Resource) => CounterEdits;
 }
 
 const judge = <Resource extends AIRoute | AIQuota>(
@@ -62,9 +70,12 @@ const judge = <Resource extends AIRoute | AIQuota>(
     const lines = parsed.faults.map(({ path, message }) => lineOf(path, message));
     return ratchet(lines, "faults" in (old ?? {}) ? faultLines(old) : [], { reason: "SchemaInvalid", warnings: [] });
   }
+  const edits = old && "value" in old ? reading.edits?.(old.value, parsed.value) : undefined;
+  const { refused = [], warned = [] } = edits ?? {};
   if (!view.isSynced) {
-    const warnings = ["sidegate is starting: only the schema was checked; the object's status will say the rest"];
-    return { kind: "allowed", reason: "SchemaOnly", warnings };
+    const starting = "sidegate is starting: only the schema was checked; the object's status will say the rest";
+    const decision = ratchet(refused, [], { reason: counterMisread, warnings: [starting, ...warned] });
+    return decision.kind === "refused" ? decision : { ...decision, reason: "SchemaOnly" };
   }
   const around = { ...neighbours(request.namespace, view), tokenAudiences, tokenHosts };
   const before = judgeFindings(
@@ -75,14 +86,15 @@ const judge = <Resource extends AIRoute | AIQuota>(
   const after = judgeFindings(reading.as(parsed.value), undefined, around);
   const known = new Set(before.others.map(({ line }) => line));
   const warnings = [
+    ...warned,
     ...after.pending.map(({ line }) => line),
     ...after.others.filter(({ line }) => !known.has(line)).map(({ line, about }) => `${about}: ${line}`),
     ...after.notes,
   ];
   const reason =
-    after.faults.find(({ line }) => !before.faults.some((fault) => fault.line === line))?.reason ?? "Valid";
+    after.faults.find(({ line }) => !before.faults.some((fault) => fault.line === line))?.reason ?? counterMisread;
   return ratchet(
-    after.faults.map(({ line }) => line),
+    [...after.faults.map(({ line }) => line), ...refused],
     before.faults.map(({ line }) => line),
     { reason, warnings },
   );
