@@ -14,6 +14,7 @@ import { idleLimits } from "./idle-limits.ts";
 import { conditionOf, type Finding, type QuotaOutcome, type RouteOutcome } from "./outcome.ts";
 import { compileQuota, type QuotaFault, quotaScope } from "./quota.ts";
 import { adjustmentNotes } from "./quota-budget.ts";
+import { renamedModels } from "./renamed-models.ts";
 import { compileRoute } from "./route.ts";
 
 /** What a config is made from. */
@@ -151,10 +152,13 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
     // Of a quota over namespaces it is not plain whose route is meant.
     const routeFindingOf = (fault: QuotaFault): Finding =>
       findingOf(isCluster ? { ...fault, message: `in namespace ${input.namespace}: ${fault.message}` } : fault);
+    // Routes of a quota over namespaces are everywhere: those at hand say nothing of what it limits.
+    const ownRoutes = isCluster ? [] : input.routes;
     findings.push(
       ...targetFindings(quota, input),
       ...adjustmentNotes(quotaAdjustments(quota, input.nowMs)).map(findingOf),
-      ...idleLimits(quota, isCluster ? [] : input.routes).filter(({ isPending }) => !isPending),
+      ...idleLimits(quota, ownRoutes),
+      ...renamedModels(quota, ownRoutes),
     );
     const scope = route && quotaScope(quota, { ...input, isCluster, route: route.name });
     if (!route || !scope) continue;
@@ -244,7 +248,11 @@ const quotaOutcome = (quota: AIQuota, findings: readonly Finding[]): QuotaOutcom
   );
   const ancestors = quota.spec.targetRefs.map((ancestorRef, index) => {
     const relevant = own.filter(({ path }) => path[1] !== "targetRefs" || path[2] === index);
-    return { ancestorRef, conditions: [conditionOf("Accepted", relevant, quota.metadata)] };
+    return {
+      ancestorRef,
+      conditions: [conditionOf("Accepted", relevant, quota.metadata)],
+      isPending: relevant.length > 0 && relevant.every(({ isPending }) => isPending),
+    };
   });
   return { namespace, name, ancestors };
 };

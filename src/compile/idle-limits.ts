@@ -4,6 +4,7 @@ import type { LimitSpec } from "../api/aiquota-limit.ts";
 import type { AIRoute } from "../api/airoute.ts";
 import { type EndpointName, endpoints, inferenceEndpoints } from "../openai/endpoints.ts";
 import type { Finding } from "./outcome.ts";
+import { targetedRules } from "./targeted-rules.ts";
 
 /** Endpoints with at least one call that is metered by its usage; tokens and cost are counted only there. */
 const metered: ReadonlySet<EndpointName> = new Set(
@@ -29,6 +30,10 @@ export const idleLimits = (quota: AIQuota, routes: readonly AIRoute[]): readonly
       const message = `limit ${limit.name} limits nothing: ${limit.resource} is not metered at ${limit.endpoints.join(", ")}; count Requests there, or name other endpoints`;
       return [{ ...base, path: [...path, "endpoints"], message, isPending: false }];
     }
+    if (limit.endpoints?.every((name) => name === "Models")) {
+      const message = `limit ${limit.name} limits nothing: sidecars answer Models by themselves, and count it for no limit; name other endpoints`;
+      return [{ ...base, path: [...path, "endpoints"], message, isPending: false }];
+    }
     if (!matches || matches.some((match) => isCounted(limit, match))) return [];
     const what = [...(limit.models ?? []), ...(limit.endpoints ?? [])].join(", ");
     const message = `limit ${limit.name} limits nothing yet: no rule of its targets serves ${what}`;
@@ -42,17 +47,8 @@ type Match = AIRoute["spec"]["rules"][number]["matches"][number];
 
 /** What the targets serve; undefined where that is not known: a target that does not exist, or no route at all. */
 const targetedMatches = (quota: AIQuota, routes: readonly AIRoute[]): readonly Match[] | undefined => {
-  const inNamespace = routes.filter(({ metadata }) => metadata.namespace === quota.metadata.namespace);
-  const rules = quota.spec.targetRefs.map(({ kind, name, sectionName }) =>
-    inNamespace
-      .filter(({ metadata, spec }) => {
-        if (kind === "AIRoute") return metadata.name === name;
-        return kind === "Namespace" || spec.parentRefs.some((ref) => ref.name === name);
-      })
-      .flatMap(({ spec }) => spec.rules)
-      .filter((rule) => sectionName === undefined || rule.name === sectionName),
-  );
-  return rules.some((targeted) => targeted.length === 0) ? undefined : rules.flat().flatMap(({ matches }) => matches);
+  const rules = targetedRules(quota, routes);
+  return rules.some((targeted) => targeted.length === 0) ? undefined : rules.flat().flatMap(({ rule }) => rule.matches);
 };
 
 const isCounted = (limit: LimitSpec, match: Match): boolean => {

@@ -35,6 +35,8 @@ export interface QuotaOutcome {
   readonly ancestors: readonly {
     readonly ancestorRef: AIQuotaSpec["targetRefs"][number];
     readonly conditions: readonly Condition[];
+    /** Something stands against it, and all of that may resolve itself when other objects change: it holds for no longer than that. */
+    readonly isPending: boolean;
   }[];
 }
 

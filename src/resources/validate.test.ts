@@ -80,6 +80,21 @@ test("a Cost limit without a price is a fault of the quota, and a note at the ro
   });
 });
 
+test("a limit on a model that no rule serves is a note, and so is a name that the application may choose", () => {
+  const onlyMini = requests.replace("limit: 1", "limit: 1, models: [in-huose]");
+  const { faults, notes } = judge(secret(permitted), route("main"), quota(toMain, onlyMini));
+  expect(faults).toEqual([]);
+  expect(notes).toEqual([
+    "2.yaml:8:7: spec.limits[0]: limit rpm limits nothing yet: no rule of its targets serves in-huose",
+  ]);
+  const open = route("main")
+    .replace("{value: in-house}", "{type: Prefix, value: gpt-}")
+    .replace("- {name: openai}", "- {name: openai, model: gpt-4o}");
+  const chosen = judge(secret(permitted), open, quota(toMain, cost));
+  expect(chosen.faults).toEqual([]);
+  expect(chosen.notes.join()).toContain("spec.limits[0]: limit usd has its price by the model's name, but rule chat");
+});
+
 test("two routes of one service account are a note at the one that loses, and both are judged", () => {
   const { faults, notes } = judge(secret(permitted), route("a"), route("b", "absent"));
   expect(faults).toEqual([

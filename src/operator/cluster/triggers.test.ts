@@ -117,6 +117,17 @@ test("a changed route asks for its service accounts, its picks, its status and t
   ]);
 });
 
+test("a service account that comes or goes asks for the routes and the quotas that name it", async () => {
+  await started(
+    route("support", ["bot"]),
+    quota("own", "ServiceAccount", "bot"),
+    quota("other", "ServiceAccount", "web"),
+    quota("route", "AIRoute", "bot"),
+  );
+  triggers.serviceAccount("team", "bot");
+  expect(asked()).toEqual(["quota:team/own", "route:team/support"]);
+});
+
 test("a changed route asks for pods of others that picked it: they are told that they may not", async () => {
   const name = configSecretName({ namespace: "team", serviceAccount: "web", routePick: "support" });
   await started(route("support", ["bot"]), {

@@ -39,11 +39,7 @@ export class Triggers implements CacheListener {
     for (const { workload } of this.#caches().publishedIn(namespace))
       if ((isFirstOrLast || workload.routePick === name) && !accounts.has(workload.serviceAccount))
         this.#enqueue(workloadItem(workload));
-    for (const { metadata, resource } of this.#caches().quotaEntries(namespace)) {
-      const targets = resource?.spec.targetRefs ?? [];
-      if (targets.some((target) => target.kind === "AIRoute" && target.name === name))
-        this.#enqueue(quotaItem(namespace, metadata.name));
-    }
+    this.#targeting(namespace, "AIRoute", name);
   }
 
   quota(previous: Entry<AIQuota> | undefined, current: Entry<AIQuota> | undefined): void {
@@ -102,6 +98,7 @@ export class Triggers implements CacheListener {
   serviceAccount(namespace: string, name: string): void {
     for (const { metadata } of this.#caches().routesNaming(namespace, name))
       this.#enqueue(routeItem(namespace, metadata.name));
+    this.#targeting(namespace, "ServiceAccount", name);
   }
 
   /** Everything there is: at the start of a term, and every ten minutes. */
@@ -137,6 +134,15 @@ export class Triggers implements CacheListener {
     // First of all the user: a config may name counters that it does not reach yet.
     this.#enqueue(namespaceItem(namespace));
     for (const workload of this.#workloadsOf(namespace, serviceAccount)) this.#enqueue(workloadItem(workload));
+  }
+
+  /** The quotas that name it as a target. */
+  #targeting(namespace: string, kind: "AIRoute" | "ServiceAccount", name: string): void {
+    for (const { metadata, resource } of this.#caches().quotaEntries(namespace)) {
+      const targets = resource?.spec.targetRefs ?? [];
+      if (targets.some((target) => target.kind === kind && target.name === name))
+        this.#enqueue(quotaItem(namespace, metadata.name));
+    }
   }
 
   /** Every account of a namespace that a route names. */

@@ -99,14 +99,24 @@ export class QuotaReconciler {
     const opinions = this.#opinions(resource);
     return resource.spec.targetRefs.map((ancestorRef, index) => {
       const conditions = opinions.flatMap(({ ancestors }) => ancestors[index]?.conditions ?? []);
-      const against = conditions.find(({ status }) => status !== "True");
+      const against = conditions.find(({ status }) => status !== "True") ?? this.#missing(resource, ancestorRef);
       const [accepted] = conditions;
       const condition = against ?? accepted;
       return { ancestorRef, conditions: condition ? [condition] : [] };
     });
   }
 
-  /** What each workload's compile said; where there is none, one is made for nobody. */
+  /** A service account may come with its pod: only the cluster knows whether it is there. */
+  #missing({ metadata: { namespace, generation } }: AIQuota, { kind, name = "" }: Target): Condition | undefined {
+    if (kind !== "ServiceAccount" || this.#deps.caches.hasServiceAccount(namespace, name)) return undefined;
+    const message = `service account ${name} does not exist in namespace ${namespace}`;
+    return {
+      ...{ type: "Accepted", status: "False", reason: "TargetNotFound", message },
+      ...(generation !== undefined && { observedGeneration: generation }),
+    };
+  }
+
+  /** What each workload's compile said, and what one for nobody says now: what routes decide may have changed since the workloads' own. */
   #opinions(quota: AIQuota): readonly QuotaOutcome[] {
     const { namespace, name, generation } = quota.metadata;
     const known = this.#deps.outcomes.ofQuota(namespace, name);
@@ -115,12 +125,12 @@ export class QuotaReconciler {
         conditions.every(({ observedGeneration }) => observedGeneration === generation),
       ),
     );
-    if (current.length > 0) return current;
     const { caches, nowMs } = this.#deps;
     const routes = caches.routes(namespace);
     const cluster = { ...caches.clusterScope(namespace), clusterQuotas: [quota] };
     const nobody = { namespace, serviceAccount: "", secrets: [], keys: [unusedKey] };
-    return compile({ ...nobody, ...cluster, routes, quotas: [quota], nowMs: nowMs() }).quotas;
+    const { quotas } = compile({ ...nobody, ...cluster, routes, quotas: [quota], nowMs: nowMs() });
+    return [...current.map(ofRouteAlone), ...quotas];
   }
 
   /** Namespaces with sidecars that a quota over namespaces counts for; undefined: it is none. */
@@ -150,6 +160,12 @@ export class QuotaReconciler {
     }
   }
 }
+
+/** Without what stands against a target only as long as other objects are as they were. */
+const ofRouteAlone = ({ ancestors, ...outcome }: QuotaOutcome): QuotaOutcome => ({
+  ...outcome,
+  ancestors: ancestors.map((ancestor) => (ancestor.isPending ? { ...ancestor, conditions: [] } : ancestor)),
+});
 
 /** Rows as they were written, where their amounts are the same: a new time of observation alone is no reason to write. */
 const keptUsage = (usage: readonly UsageRow[] | undefined, status: unknown): { usage?: readonly unknown[] } => {

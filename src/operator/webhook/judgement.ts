@@ -4,9 +4,8 @@ import type { AIRoute } from "../../api/airoute.ts";
 import type { ConditionReason } from "../../api/conditions.ts";
 import { quotaAdjustments } from "../../api/quota-adjustments.ts";
 import type { SecretResource } from "../../api/secret.ts";
-import { type ClusterScope, isClusterQuota } from "../../compile/cluster-quota.ts";
+import type { ClusterScope } from "../../compile/cluster-quota.ts";
 import { type CompileResult, compile } from "../../compile/compile.ts";
-import { idleLimits } from "../../compile/idle-limits.ts";
 import type { Finding } from "../../compile/outcome.ts";
 import { adjustmentNotes } from "../../compile/quota-budget.ts";
 import { encodeConfig } from "../../config/codec.ts";
@@ -76,10 +75,7 @@ export const judgeFindings = (
   if (!subject) return { faults: [], pending: [], others: [], notes: [] };
   const world = withObject(around, subject, judged);
   const workloads = workloadsOf(subject, world);
-  const findings: Finding[] =
-    judged?.kind === "AIQuota"
-      ? [...idleLimits(judged.quota, ownRoutes(judged.quota, world)), ...annotationFindings(judged)]
-      : [];
+  const findings: Finding[] = judged?.kind === "AIQuota" ? [...annotationFindings(judged)] : [];
   for (const workload of workloads.slice(0, judgedWorkloadsMax)) {
     const result = compile({ ...workload, ...world, keys: [unusedKey] });
     findings.push(...result.findings, ...(judged ? sizeFindings(judged, workload.serviceAccount, result) : []));
@@ -100,10 +96,6 @@ const annotationFindings = ({ quota, nowMs }: Judged & { readonly kind: "AIQuota
     type: "Accepted",
     isPending: false,
   }));
-
-/** Routes of a quota over namespaces are everywhere: those at hand say nothing of what it limits. */
-const ownRoutes = (quota: AIQuota, { routes, operatorNamespace }: Neighbours): readonly AIRoute[] =>
-  isClusterQuota(quota, operatorNamespace) ? [] : routes;
 
 const nameOf = (judged: Judged): string =>
   judged.kind === "AIRoute" ? judged.route.metadata.name : judged.quota.metadata.name;

@@ -140,50 +140,6 @@ test("a route that makes a quota unenforceable warns of it", async () => {
   );
 });
 
-describe("limits that limit nothing", () => {
-  test.each([
-    {
-      name: "tokens of files",
-      limit: { ...rpm, resource: "TotalTokens", endpoints: ["Files", "Models"] },
-      says: "TotalTokens is not metered at Files, Models",
-    },
-    { name: "the cost of batches", limit: { ...usd, endpoints: ["Batches"] }, says: "Cost is not metered at Batches" },
-  ])("$name: refused with the fix", async ({ limit, says }) => {
-    const decision = await decide(quota({ limits: [limit] }));
-    expect(decision).toMatchObject({ kind: "refused", reason: "Invalid" });
-    expect(decision.kind === "refused" && decision.message).toContain(says);
-    expect(decision.kind === "refused" && decision.message).toMatch(
-      /^spec\.limits\[0\]\.endpoints: limit \w+ limits nothing: .*; count Requests there, or name other endpoints$/,
-    );
-  });
-
-  test("requests of files are counted", async () => {
-    expect(await decide(quota({ limits: [{ ...rpm, endpoints: ["Files"] }] }))).toMatchObject({ kind: "allowed" });
-  });
-
-  test("a model that no rule of the target serves is a warning: the route may follow", async () => {
-    const decision = await decide(quota({ limits: [{ ...rpm, models: ["gpt-9"] }] }), {
-      view: viewOf([route("support")]),
-    });
-    expect(decision).toMatchObject({
-      kind: "allowed",
-      warnings: ["spec.limits[0]: limit rpm limits nothing yet: no rule of its targets serves gpt-9"],
-    });
-  });
-});
-
-test.each(["IST", "PST", "SystemV/PST8"])(
-  "%s is no time zone to count in: refused with a name that is",
-  async (timeZone) => {
-    const limits = [{ ...usd, window: { type: "Calendar", period: "Day", timeZone } }];
-    expect(await decide(quota({ limits }), { view: viewOf([route("support")]) })).toMatchObject({
-      kind: "refused",
-      reason: "UnsupportedValue",
-      message: `spec.limits[0].window.timeZone: ${timeZone} is no time zone; write an IANA name such as Europe/Warsaw or Asia/Kolkata`,
-    });
-  },
-);
-
 describe("ratcheting", () => {
   const broken = quota({ limits: [{ ...usd, window: { type: "Calendar", period: "Day", timeZone: "Mars/Base" } }] });
   const view = viewOf([route("support")]);
