@@ -244,7 +244,8 @@ const routeOutcome = (route: AIRoute, findings: readonly Finding[]): RouteOutcom
 const quotaOutcome = (quota: AIQuota, findings: readonly Finding[]): QuotaOutcome => {
   const { namespace, name } = quota.metadata;
   const own = findings.filter(
-    (finding) => finding.kind === "AIQuota" && finding.namespace === namespace && finding.name === name,
+    (finding) =>
+      finding.kind === "AIQuota" && finding.namespace === namespace && finding.name === name && !finding.isAdvice,
   );
   const ancestors = quota.spec.targetRefs.map((ancestorRef, index) => {
     const relevant = own.filter(({ path }) => path[1] !== "targetRefs" || path[2] === index);

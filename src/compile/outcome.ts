@@ -19,6 +19,8 @@ export interface Finding {
   readonly message: string;
   /** True for what may resolve itself when another object arrives (or is not among the input); false for what only an edit mends. */
   readonly isPending: boolean;
+  /** It may be meant: admission and `sidegate validate` tell it, conditions do not. */
+  readonly isAdvice?: true;
 }
 
 /** How a route stands with the service account that was compiled. */

@@ -14,8 +14,8 @@ const naming: ReadonlySet<string> = new Set(
 );
 
 /**
- * One finding for each such limit: by another name the same model is counted at another price, in another counter, or not at all. Another
- * object may mend it: the route.
+ * One finding for each such limit: by another name the same model is counted at another price, in another counter, or not at all. It may
+ * be meant, where all those names cost the same.
  */
 export const renamedModels = (quota: AIQuota, routes: readonly AIRoute[]): readonly Finding[] => {
   const rules = targetedRules(quota, routes).flat();
@@ -27,7 +27,14 @@ export const renamedModels = (quota: AIQuota, routes: readonly AIRoute[]): reado
     return [
       {
         ...{ kind: "AIQuota", namespace: quota.metadata.namespace, name: quota.metadata.name },
-        ...{ path: ["spec", "limits", index], type: "Accepted", reason: "Invalid", message, isPending: true },
+        ...{
+          path: ["spec", "limits", index],
+          type: "Accepted",
+          reason: "Invalid",
+          message,
+          isPending: true,
+          isAdvice: true,
+        },
       },
     ];
   });
