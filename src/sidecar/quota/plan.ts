@@ -4,20 +4,12 @@ import type { LimitConfig, QuotaConfig } from "../../config/quota.ts";
 import type { Authorized, Ending, Estimate } from "../exchange.ts";
 import { audioTokensPerSecond } from "../openai/media.ts";
 import type { Claim } from "../ports/quota-store.ts";
-import { counterOf } from "./counters.ts";
+import { counterOf, type PlannedClaim, type SubjectCounter } from "./counters.ts";
 import type { OutputSizes } from "./output-sizes.ts";
 import { costOf, outputPriceOf } from "./price.ts";
 import { subjectsOf } from "./subject.ts";
 
-/** One claim with what is needed to word a refusal and to settle. */
-export interface PlannedClaim {
-  readonly claim: Claim;
-  readonly quota: QuotaConfig;
-  readonly limit: LimitConfig;
-  readonly subject: string;
-  /** Tokens of output that are held whatever is granted: what was learned. Absent: what is granted. */
-  readonly outputHeld?: number;
-}
+export type { PlannedClaim } from "./counters.ts";
 
 const applies = (quota: QuotaConfig, limit: LimitConfig, exchange: Authorized): boolean =>
   (quota.rules === undefined || quota.rules.includes(exchange.rule.name)) &&
@@ -32,33 +24,42 @@ export const overrideNow = ({ override }: LimitConfig, nowMs: number): LimitConf
 const maxOf = (limit: LimitConfig, nowMs: number): number =>
   overrideNow(limit, nowMs)?.max ?? limit.limit + limit.burst;
 
-/**
- * What a request holds of a resource: a part that is certain, and a part for each token of output. `learned`: the output to hold in place of
- * that.
- */
-function holdOf(
+/** Units of a resource that a request holds whatever its output. `learned`: the output to hold in place of what is granted. */
+function amountOf(
   { resource }: LimitConfig,
   { inputTokens, outputExtra = 0 }: Estimate,
   model: ModelConfig,
   learned: number | undefined,
-): { amount: number; perOutput: number } {
+): number {
   const output = learned ?? outputExtra;
-  const perToken = learned === undefined ? 1 : 0;
   switch (resource) {
     case "Requests":
     case "Concurrency":
-      return { amount: 1, perOutput: 0 };
+      return 1;
     case "InputTokens":
-      return { amount: inputTokens, perOutput: 0 };
+      return inputTokens;
     case "OutputTokens":
-      return { amount: output, perOutput: perToken };
+      return output;
     case "TotalTokens":
-      return { amount: inputTokens + output, perOutput: perToken };
+      return inputTokens + output;
     case "Cost":
-      return {
-        amount: costOf(model, { input: inputTokens, cachedInput: 0, output }),
-        perOutput: perToken * outputPriceOf(model),
-      };
+      return costOf(model, { input: inputTokens, cachedInput: 0, output });
+  }
+}
+
+/** Units that it holds for each token of output that is granted. */
+function perOutputOf({ resource }: LimitConfig, model: ModelConfig, learned: number | undefined): number {
+  if (learned !== undefined) return 0;
+  switch (resource) {
+    case "Requests":
+    case "Concurrency":
+    case "InputTokens":
+      return 0;
+    case "OutputTokens":
+    case "TotalTokens":
+      return 1;
+    case "Cost":
+      return outputPriceOf(model);
   }
 }
 
@@ -85,33 +86,53 @@ export function planClaims(
   const nowMs = exchange.clock.nowMs();
   const planned: PlannedClaim[] = [];
   for (const quota of quotas) {
-    const enforced = quota.mode === "Enforce";
     let subjects: readonly string[] | undefined;
     const learned = metered ? learnedOutput(quota, exchange, sizes) : undefined;
     for (const limit of quota.limits) {
       if (!applies(quota, limit, exchange)) continue;
       if (!metered && limit.resource !== "Requests" && limit.resource !== "Concurrency") continue;
       subjects ??= subjectsOf(quota, exchange);
+      const max = maxOf(limit, nowMs);
+      const amount = amountOf(limit, exchange.estimate, model, learned);
+      const perOutput = perOutputOf(limit, model, learned);
       for (const subject of subjects) {
-        const { counter, window } = counterOf(quota, limit, subject, nowMs);
-        const { amount, perOutput } = holdOf(limit, exchange.estimate, model, learned);
-        const always = { counter, window, max: maxOf(limit, nowMs), amount, perOutput, enforced };
-        const claim: Claim =
-          quota.scope || quota.precision
-            ? {
-                ...always,
-                ...(quota.scope && { scope: quota.scope }),
-                ...(quota.precision && { precision: quota.precision }),
-              }
-            : always;
-        planned.push(
-          learned === undefined
-            ? { quota, limit, subject, claim }
-            : { quota, limit, subject, claim, outputHeld: learned },
-        );
+        const counter = counterOf(quota, limit, subject, nowMs);
+        const { last } = counter;
+        const isSame =
+          last?.claim.max === max &&
+          last.claim.amount === amount &&
+          last.claim.perOutput === perOutput &&
+          last.outputHeld === learned;
+        if (isSame) planned.push(last);
+        else planned.push(claimOn(counter, { quota, limit, subject, max, amount, perOutput, outputHeld: learned }));
       }
     }
   }
+  return planned;
+}
+
+/** A new claim on a counter, which keeps it for the next request. */
+function claimOn(
+  kept: SubjectCounter,
+  {
+    quota,
+    limit,
+    subject,
+    max,
+    amount,
+    perOutput,
+    outputHeld,
+  }: Omit<PlannedClaim, "claim" | "outputHeld"> &
+    Pick<Claim, "max" | "amount" | "perOutput"> & { readonly outputHeld: number | undefined },
+): PlannedClaim {
+  const { scope, precision } = quota;
+  const { counter, window } = kept;
+  const always = { counter, window, max, amount, perOutput, enforced: quota.mode === "Enforce" };
+  const claim: Claim =
+    scope || precision ? { ...always, ...(scope && { scope }), ...(precision && { precision }) } : always;
+  const planned =
+    outputHeld === undefined ? { quota, limit, subject, claim } : { quota, limit, subject, claim, outputHeld };
+  kept.last = planned;
   return planned;
 }
 
