@@ -2,6 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import type { RuleConfig } from "../config/contract.ts";
+import { AnswerHeaders } from "./answer-headers.ts";
 import type { JsonEdit } from "./json/splice.ts";
 import type { JsonDocument } from "./json/view.ts";
 import type { Arrival, ClientRequest, ClientResponse } from "./message.ts";
@@ -114,7 +115,7 @@ export interface Received {
   /** States the ending. The first statement counts, later ones are nothing. */
   end(ending: Ending): void;
   /** Headers of ours that every answer of this exchange carries. */
-  readonly answerHeaders: [string, string][];
+  readonly answerHeaders: AnswerHeaders;
 }
 /** After identify: who calls. */
 export interface Identified extends Received {
@@ -219,7 +220,7 @@ export class Exchange implements Received {
     holds: undefined,
     holdsTold: undefined,
   };
-  readonly answerHeaders: [string, string][] = [];
+  readonly answerHeaders = new AnswerHeaders();
   ending: Ending | undefined = undefined;
   match: PathMatch | undefined = undefined;
   body: RequestBody | undefined = undefined;

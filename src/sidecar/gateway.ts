@@ -69,11 +69,11 @@ export class Gateway {
       arrival,
       onListenerFault: (err) => this.#log.error({ err }, "giving back after a request failed"),
     });
-    exchange.answerHeaders.push(
-      ["x-sidegate-request-id", exchange.id],
-      ...(arrival.isSecure ? snapshot.secureAnswerHeaders : snapshot.answerHeaders),
-    );
-    if (this.#draining || arrival.isLast) exchange.answerHeaders.push(["connection", "close"]);
+    const { answerHeaders } = exchange;
+    answerHeaders.add("x-sidegate-request-id", exchange.id);
+    for (const [name, value] of arrival.isSecure ? snapshot.secureAnswerHeaders : snapshot.answerHeaders)
+      answerHeaders.add(name, value);
+    if (this.#draining || arrival.isLast) answerHeaders.add("connection", "close");
     this.#running.add(exchange);
     this.#open++;
     this.#metrics.started();

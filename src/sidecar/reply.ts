@@ -1,24 +1,18 @@
 /** Writes answers to the client: status, headers, body; the only place that frames them. */
+import type { AnswerHeaders, HeaderList } from "./answer-headers.ts";
 import { errorBody, errorHeaders, type GatewayError } from "./errors.ts";
 import type { Received } from "./exchange.ts";
 import { isBodyUnasked } from "./expectation.ts";
 import type { ClientResponse } from "./message.ts";
 
-/** Header fields in the order in which they are sent; a name may come more than once. */
-export type HeaderList = readonly (readonly [string, string])[];
+export type { HeaderList } from "./answer-headers.ts";
 
-/**
- * The flat list that writeHead takes without making an object of it. Of the first list, the provider's, those of its own limits are left out that
- * the second one, ours, has: a client reads one.
- */
-export function flatHeaders(theirs: HeaderList, ours: HeaderList, ...more: HeaderList[]): string[] {
-  const flat: string[] = [];
-  for (const [name, value] of theirs)
-    if (!name.startsWith(limitsPrefix) || !ours.some(([own]) => own === name)) flat.push(name, value);
-  for (const list of [ours, ...more]) for (const [name, value] of list) flat.push(name, value);
+/** The flat list that writeHead takes without making an object of it: the provider's headers, ours, and more. */
+export function flatHeaders(theirs: HeaderList, ours: AnswerHeaders, ...more: HeaderList[]): string[] {
+  const flat = ours.flatAfter(theirs);
+  for (const list of more) for (const [name, value] of list) flat.push(name, value);
   return flat;
 }
-const limitsPrefix = "x-ratelimit-";
 
 /** Answers with a whole body at once. Nothing happens when the client is gone. */
 export function sendWhole(exchange: Received, status: number, headers: HeaderList, body: Buffer | string): void {
@@ -34,11 +28,10 @@ export function sendWhole(exchange: Received, status: number, headers: HeaderLis
 export function sendError(exchange: Received, error: GatewayError): void {
   const about = errorHeaders(error);
   // the provider's own id, where the error was made from its answer, is the one that its support asks for
-  const hasRequestId = [...about, ...exchange.answerHeaders].some(([name]) => name === "x-request-id");
-  const own: HeaderList = hasRequestId ? [] : [["x-request-id", exchange.id]];
+  const isSent = (name: string): boolean => about.some(([each]) => each === name) || exchange.answerHeaders.has(name);
+  const own: HeaderList = isSent("x-request-id") ? [] : [["x-request-id", exchange.id]];
   const headers: HeaderList = [["content-type", "application/json"], ...own, ...about];
-  const closes =
-    isBodyUnasked(exchange) || [...headers, ...exchange.answerHeaders].some(([name]) => name === "connection");
+  const closes = isBodyUnasked(exchange) || isSent("connection");
   // HTTP/2 ends the one stream, and only after the answer
   if (closes && !exchange.request.isStream && !exchange.request.complete)
     sendBeforeClose(exchange, error.status, headers, errorBody(error));

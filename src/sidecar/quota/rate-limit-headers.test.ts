@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { quotaSchema } from "../../config/quota.ts";
 import { unseenClaim } from "../ports/quota-store.ts";
 import type { PlannedClaim } from "./plan.ts";
-import { rateLimitHeaders } from "./rate-limit-headers.ts";
+import { flatRateLimitHeaders, rateLimitHeaders } from "./rate-limit-headers.ts";
 
-const plannedOf = (resource: "Requests" | "TotalTokens", limitOf: number): PlannedClaim => {
+const plannedOf = (resource: "Requests" | "TotalTokens", limitOf: number, name = "q"): PlannedClaim => {
   const quota = quotaSchema.parse({
-    ...{ namespace: "team", name: "q", mode: "Enforce", failurePolicy: "Deny", per: [] },
+    ...{ namespace: "team", name, mode: "Enforce", failurePolicy: "Deny", per: [] },
     limits: [{ name: resource, resource, limit: limitOf, burst: 0, window: { type: "Fixed", durationMs: 60_000 } }],
     reservation: { output: "Cap", leaseMs: 60_000, onUnknownUsage: "ChargeReserved" },
   });
@@ -43,4 +43,39 @@ test("of a limit that nobody looked at nothing is told: it may be full", () => {
     "x-ratelimit-remaining-requests": "0",
     "x-ratelimit-reset-requests": "30s",
   });
+});
+
+const roomy = { used: 0, resetMs: 60_000, exceeded: false, retryAfterMs: 0 };
+const namesIn = (list: string | undefined): string[] => (list ?? "").split(", ").map((one) => one.split(";")[0] ?? "");
+
+test("of more than eight limits those that are exceeded are told first, and of eight each in its place", () => {
+  const many = Array.from({ length: 10 }, (_, i) => plannedOf("Requests", 10, `q${i}`));
+  const told = (count: number): string[][] => {
+    const some = many.slice(0, count);
+    const claims = some.map((_, i) => (i === count - 1 || i === 3 ? spent : roomy));
+    const headers = Object.fromEntries(rateLimitHeaders(some, { admitted: false, outputGranted: 0, claims }));
+    return [namesIn(headers["ratelimit-policy"]), namesIn(headers["ratelimit"])];
+  };
+  const names = (...numbers: number[]): string[] => numbers.map((number) => `"q${number}/Requests"`);
+  expect(told(10)).toEqual([names(3, 9, 0, 1, 2, 4, 5, 6), names(3, 9, 0, 1, 2, 4, 5, 6)]);
+  expect(told(8)).toEqual([names(0, 1, 2, 3, 4, 5, 6, 7), names(0, 1, 2, 3, 4, 5, 6, 7)]);
+});
+
+test("the policies are those of this request's limits, whichever were told before", () => {
+  const policy = (list: readonly PlannedClaim[], isLocal = false): string | undefined => {
+    const result = { admitted: true, outputGranted: 0, claims: list.map(() => roomy) };
+    return flatRateLimitHeaders(list, result, isLocal)[1];
+  };
+  const [requests, tokens] = planned;
+  if (!requests || !tokens) throw new Error("there are two");
+  const raised = { ...requests, claim: { ...requests.claim, max: 20 } };
+  const fewer = { ...tokens, claim: { ...tokens.claim, max: 500 } };
+  const both = '"q/Requests";q=10;w=60, "q/TotalTokens";q=1000;w=60';
+  for (const _round of [1, 2]) {
+    expect(policy(planned)).toBe(both);
+    expect(policy([requests, fewer])).toBe(both.replace("1000", "500"));
+    expect(policy([requests])).toBe('"q/Requests";q=10;w=60');
+    expect(policy([raised, tokens])).toBe(both.replace("q=10;", "q=20;"));
+    expect(policy(planned, true)).toBe(both.replaceAll("w=60", "w=60;local-share"));
+  }
 });

@@ -1,42 +1,63 @@
 /** Headers that tell a caller how much is left. */
 import type { LimitConfig, QuotaConfig } from "../../config/quota.ts";
-import type { Claim, ReserveResult } from "../ports/quota-store.ts";
+import type { Claim, ClaimState, ReserveResult } from "../ports/quota-store.ts";
 import type { PlannedClaim } from "./plan.ts";
 
-/** Most limits that the RateLimit headers list. */
+/** Most limits that the RateLimit headers list; of more than that, those that are exceeded come first. */
 const limitsShownMax = 8;
 
+/** What `flatRateLimitHeaders` makes, as names with their values. */
+export function rateLimitHeaders(planned: readonly PlannedClaim[], result: ReserveResult): [string, string][] {
+  const flat = flatRateLimitHeaders(planned, result);
+  const headers: [string, string][] = [];
+  for (let at = 0; at < flat.length; at += 2) headers.push([flat[at] ?? "", flat[at + 1] ?? ""]);
+  return headers;
+}
+
 /**
- * `RateLimit-Policy` and `RateLimit` (IETF draft-ietf-httpapi-ratelimit-headers-10): q quota, w window in s, r remaining,
+ * Names and values in turn: `RateLimit-Policy` and `RateLimit` (IETF draft-ietf-httpapi-ratelimit-headers-10): q quota, w window in s, r remaining,
  * t seconds until it resets. Enforced limits with a window, as they stand with this request counted. `isLocal`: they are this sidecar's
  * shares, which the parameter `local-share` says.
  */
-export function rateLimitHeaders(
+export function flatRateLimitHeaders(
   planned: readonly PlannedClaim[],
   result: ReserveResult,
   isLocal = false,
-): [string, string][] {
-  let policies = "";
+): readonly string[] {
+  const order = planned.length > limitsShownMax ? exceededFirst(planned, result) : undefined;
+  const policies: string[] = [];
+  let first: Words | undefined;
   let states = "";
-  let shown = 0;
-  for (let i = 0; i < planned.length && shown < limitsShownMax; i++) {
-    const one = planned[i];
-    const state = result.claims[i];
-    if (!one || !state || state.isUnseen || !isShown(one) || one.limit.resource === "Cost") continue;
-    const { name, policy } = wordsOf(one);
-    const separator = shown === 0 ? "" : ", ";
-    policies += `${separator}${policy}${isLocal ? ";local-share" : ""}`;
-    states += `${separator}${name};r=${Math.max(0, one.claim.max - state.used)};t=${Math.ceil(state.resetMs / 1000)}`;
-    shown++;
+  for (let i = 0; i < planned.length && policies.length < limitsShownMax; i++) {
+    const index = order?.[i] ?? i;
+    const one = planned[index];
+    const state = result.claims[index];
+    if (!one || !state || !isListed(one, state)) continue;
+    const words = wordsOf(one);
+    const left = Math.max(0, one.claim.max - state.used);
+    states += `${first ? ", " : ""}${words.name};r=${left};t=${Math.ceil(state.resetMs / 1000)}`;
+    policies.push(words.policy);
+    first ??= words;
   }
-  if (shown === 0) return [];
-  const headers: [string, string][] = [
-    ["ratelimit-policy", policies],
-    ["ratelimit", states],
-  ];
+  if (first === undefined) return [];
+  const headers = ["ratelimit-policy", joined(first, policies, isLocal), "ratelimit", states];
   addOpenaiHeaders(headers, "requests", planned, result);
   addOpenaiHeaders(headers, "tokens", planned, result);
   return headers;
+}
+
+const isListed = (one: PlannedClaim, state: ClaimState): boolean =>
+  !state.isUnseen && isShown(one) && one.limit.resource !== "Cost";
+
+/** Where the claims stand that are listed, the exceeded ones before the others; undefined: all have room in the list. */
+function exceededFirst(planned: readonly PlannedClaim[], { claims }: ReserveResult): readonly number[] | undefined {
+  const exceeded: number[] = [];
+  const others: number[] = [];
+  for (const [index, one] of planned.entries()) {
+    const state = claims[index];
+    if (state && isListed(one, state)) (state.exceeded ? exceeded : others).push(index);
+  }
+  return exceeded.length + others.length > limitsShownMax ? [...exceeded, ...others] : undefined;
 }
 
 /** Enforced, and of a window that ends. */
@@ -48,6 +69,8 @@ interface Words {
   readonly max: number;
   readonly name: string;
   readonly policy: string;
+  /** The last list of policies that began with this one. */
+  last: { readonly of: readonly string[]; readonly isLocal: boolean; readonly text: string } | undefined;
 }
 const known = new WeakMap<LimitConfig, Words>();
 
@@ -55,9 +78,20 @@ const wordsOf = ({ quota, limit, claim }: PlannedClaim): Words => {
   const before = known.get(limit);
   if (before?.quota === quota && before.max === claim.max) return before;
   const name = `"${quota.name}/${limit.name}"`;
-  const words = { quota, max: claim.max, name, policy: `${name};q=${claim.max}${windowParameter(claim)}` };
+  const policy = `${name};q=${claim.max}${windowParameter(claim)}`;
+  const words = { quota, max: claim.max, name, policy, last: undefined };
   known.set(limit, words);
   return words;
+};
+
+/** The policies as one text: the same while they are the same. */
+const joined = (first: Words, policies: readonly string[], isLocal: boolean): string => {
+  const { last } = first;
+  const isSame = last?.isLocal === isLocal && last.of.length === policies.length;
+  if (isSame && last.of.every((policy, i) => policy === policies[i])) return last.text;
+  const text = policies.map((policy) => `${policy}${isLocal ? ";local-share" : ""}`).join(", ");
+  first.last = { of: policies, isLocal, text };
+  return text;
 };
 
 const windowParameter = ({ window }: Claim): string =>
@@ -68,7 +102,7 @@ const windowParameter = ({ window }: Claim): string =>
  * the provider's, which are of the whole account.
  */
 function addOpenaiHeaders(
-  headers: [string, string][],
+  headers: string[],
   unit: "requests" | "tokens",
   planned: readonly PlannedClaim[],
   { claims }: ReserveResult,
@@ -83,7 +117,7 @@ function addOpenaiHeaders(
   }
   if (least === Number.POSITIVE_INFINITY) return;
   const [limitName, remainingName, resetName] = openaiNames[unit];
-  headers.push([limitName, String(max)], [remainingName, String(least)], [resetName, durationText(resetMs)]);
+  headers.push(limitName, String(max), remainingName, String(least), resetName, durationText(resetMs));
 }
 
 const openaiNames = {

@@ -8,7 +8,7 @@ import { type Ending, know, type Shaped, type TargetTurns } from "../exchange.ts
 import type { ClaimState } from "../ports/quota-store.ts";
 import type { Target } from "../upstream/targets.ts";
 import type { PlannedClaim } from "./plan.ts";
-import { rateLimitHeaders } from "./rate-limit-headers.ts";
+import { flatRateLimitHeaders } from "./rate-limit-headers.ts";
 import { refusalWaitMs } from "./refusal.ts";
 import {
   amountsOf,
@@ -113,7 +113,7 @@ export class Turns implements TargetTurns {
     const reserved = await this.#reserve(asked);
     if (reserved?.result.admitted === false) {
       if (!isOnlyByBackend(reserved)) {
-        this.#hideRemaining();
+        this.#exchange.answerHeaders.tellLimits(undefined); // they were the last target's
         throw this.#refused(reserved);
       }
       countRefusing(this.#deps, reserved, "spilled_over");
@@ -189,19 +189,11 @@ export class Turns implements TargetTurns {
     return refused(this.#deps, this.#exchange, reserved);
   }
 
-  /** Takes back what was said of the last target's counters. */
-  #hideRemaining(): void {
-    const { answerHeaders } = this.#exchange;
-    const others = answerHeaders.filter(([name]) => !/^(?:x-)?ratelimit/.test(name));
-    answerHeaders.splice(0, answerHeaders.length, ...others);
-  }
-
   /** Puts the counters of this target in place of the last one's. */
   #showRemaining({ planned, result, isLocal }: Reserved): void {
-    this.#hideRemaining();
     const { planned: before = [], claims = [] } = this.#counted ?? {};
     const all = { ...result, claims: [...claims, ...result.claims] };
-    this.#exchange.answerHeaders.push(...rateLimitHeaders([...before, ...planned], all, isLocal));
+    this.#exchange.answerHeaders.tellLimits(() => flatRateLimitHeaders([...before, ...planned], all, isLocal));
   }
 }
 

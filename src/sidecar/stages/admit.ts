@@ -18,7 +18,7 @@ import { quotaChoice } from "../quota/condition.ts";
 import { type Downgrade, downgradeModel } from "../quota/downgrade.ts";
 import { learnOutput, type OutputSizes } from "../quota/output-sizes.ts";
 import { type PlannedClaim, planClaims } from "../quota/plan.ts";
-import { rateLimitHeaders } from "../quota/rate-limit-headers.ts";
+import { flatRateLimitHeaders } from "../quota/rate-limit-headers.ts";
 import {
   amountsOf,
   capToSend,
@@ -85,10 +85,11 @@ export const admit = (deps: AdmitDeps): Stage<Shaped, Admitted> => {
     if (sizes) learnOutput(sizes, exchange); // after a downgrade it is another model's output
     if (turns) turns.keep(reserved);
     else if (reserved) keepUntilEnd(deps, exchange, reserved, model);
-    if (reserved) {
-      exchange.answerHeaders.push(...rateLimitHeaders(reserved.planned, reserved.result, reserved.isLocal));
-    }
-    if (plan) exchange.answerHeaders.push(["cache-status", cacheStatus(plan, found)]);
+    if (reserved)
+      exchange.answerHeaders.tellLimits(() =>
+        flatRateLimitHeaders(reserved.planned, reserved.result, reserved.isLocal),
+      );
+    if (plan) exchange.answerHeaders.add("cache-status", cacheStatus(plan, found));
     if (found && plan) {
       sendCached(exchange, found);
       return undefined;

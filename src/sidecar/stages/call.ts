@@ -131,7 +131,7 @@ function callOnce(deps: CallDeps, exchange: Admitted, target: Target, how: HowOn
   facts.backend = backend.name;
   facts.backendType = backend.type;
   facts.upstreamModel = model;
-  setBackendHeader(exchange, backend.name);
+  exchange.answerHeaders.replace("x-sidegate-backend", backend.name);
   const { body, contentType } = bodyFor(exchange, backend, model);
   const headers = forwardedRequestHeaders(exchange.request.rawHeaders, exchange.request.headers.connection);
   headers.push(...how.headers, "accept-encoding", "identity");
@@ -155,12 +155,6 @@ function withLength(headers: string[], exchange: Admitted): string[] {
   if (exchange.body.kind === "raw" && exchange.body.length !== undefined)
     headers.push("content-length", String(exchange.body.length));
   return headers;
-}
-
-function setBackendHeader(exchange: Admitted, backend: string): void {
-  const at = exchange.answerHeaders.findIndex(([name]) => name === "x-sidegate-backend");
-  if (at >= 0) exchange.answerHeaders.splice(at, 1);
-  exchange.answerHeaders.push(["x-sidegate-backend", backend]);
 }
 
 /** Splices the edits in; where the client's own value stands in the way (a list where an object must be) that is refused. */

@@ -39,7 +39,7 @@ export const downgradeOf = (
       exchange.call.downgradedFrom = model;
       exchange.call.isUnenforced = false; // of the first attempt; the second may find the store there
       exchange.call.isLocalShare = false;
-      exchange.answerHeaders.push([downgradedHeader, model]); // a name of the limit's `models`, not just any text
+      exchange.answerHeaders.add(downgradedHeader, model); // a name of the limit's `models`, not just any text
       passed();
     });
     try {
