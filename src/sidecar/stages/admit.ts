@@ -75,7 +75,9 @@ export const admit = (deps: AdmitDeps): Stage<Shaped, Admitted> => {
     const turns = targets && planned.some(isByBackend) ? turnsOf(quotas, exchange, model, targets) : undefined;
     const reserving = turns ? turns.admit(planned) : hold(deps, exchange, planned, learns);
     const looking = plan?.control.lookUp === true ? lookUp(deps, plan, exchange) : undefined;
-    const [reserved, found] = await Promise.all([reserving, looking]);
+    looking?.catch(() => undefined); // it is waited for below: what it throws before is not lost, and not unhandled
+    const reserved = reserving && (await reserving);
+    const found = looking && (await looking);
     if (reserved && !reserved.result.admitted) {
       const refusal = () => refused(deps, exchange, reserved);
       const to = deps.downgrade && downgradeModel(exchange, reserved.planned, reserved.result);
