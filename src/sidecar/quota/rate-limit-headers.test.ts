@@ -64,6 +64,7 @@ test("of more than eight limits those that are exceeded are told first, and of e
 test("the policies are those of this request's limits, whichever were told before", () => {
   const policy = (list: readonly PlannedClaim[], isLocal = false): string | undefined => {
     const result = { admitted: true, outputGranted: 0, claims: list.map(() => roomy) };
+    expect(rateLimitHeaders(list, result, isLocal).flat()).toEqual(flatRateLimitHeaders(list, result, isLocal));
     return flatRateLimitHeaders(list, result, isLocal)[1];
   };
   const [requests, tokens] = planned;

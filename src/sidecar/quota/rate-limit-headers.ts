@@ -7,8 +7,12 @@ import type { PlannedClaim } from "./plan.ts";
 const limitsShownMax = 8;
 
 /** What `flatRateLimitHeaders` makes, as names with their values. */
-export function rateLimitHeaders(planned: readonly PlannedClaim[], result: ReserveResult): [string, string][] {
-  const flat = flatRateLimitHeaders(planned, result);
+export function rateLimitHeaders(
+  planned: readonly PlannedClaim[],
+  result: ReserveResult,
+  isLocal = false,
+): [string, string][] {
+  const flat = flatRateLimitHeaders(planned, result, isLocal);
   const headers: [string, string][] = [];
   for (let at = 0; at < flat.length; at += 2) headers.push([flat[at] ?? "", flat[at + 1] ?? ""]);
   return headers;
