@@ -136,6 +136,17 @@ describe("many settlements", () => {
     expect([sent.length, settler.pending, lines.length]).toEqual([2_345, 0, 0]);
   });
 
+  test("that fail while the sidecar ends are sent again by it", async () => {
+    const { promise, reject } = Promise.withResolvers<void>();
+    answer = () => promise;
+    const [first, second] = [settle(1), settle(120)];
+    const ended = settler.close();
+    answer = taken;
+    reject(new StoreUnavailable("late", { maybeDone: true }));
+    await Promise.all([first, second, ended]);
+    expect([sent.length, settler.pending, lines.length]).toEqual([121, 0, 0]);
+  });
+
   test("that the store does not take at the end are told of", async () => {
     await settle(700);
     answer = async () => {

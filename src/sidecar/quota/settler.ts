@@ -21,6 +21,8 @@ export class Settler {
   readonly #store: QuotaStore;
   readonly #log: Log;
   readonly #pending: Pending[] = [];
+  /** Sent for the first time, and not answered. */
+  readonly #sent = new Set<Promise<void>>();
   readonly #dropped: () => void;
   #timer: NodeJS.Timeout | undefined;
   #retrying: Promise<void> | undefined;
@@ -41,6 +43,7 @@ export class Settler {
   /** Sends all that waits, as far as the store takes it. What it does not take is lost, and the log says how much. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    await Promise.all([...this.#sent, this.#retrying]);
     let before: number;
     do {
       before = this.#pending.length;
@@ -61,7 +64,14 @@ export class Settler {
     this.#send({ kind: "release", namespace, holdId });
   }
   #send(pending: Pending): void {
-    this.#run(pending).catch((fault: unknown) => this.#failed(pending, fault));
+    const sent = this.#run(pending).then(
+      () => void this.#sent.delete(sent),
+      (fault: unknown) => {
+        this.#sent.delete(sent);
+        this.#failed(pending, fault);
+      },
+    );
+    this.#sent.add(sent);
   }
   async #run(pending: Pending): Promise<boolean> {
     return pending.kind === "settle"

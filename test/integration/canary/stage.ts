@@ -167,7 +167,7 @@ stringData: ${JSON.stringify({
   second: textIn(garden, "second provider key"),
   azure: textIn(garden, "Azure key"),
 })}
-${quotaYaml(["{name: all, resource: Requests, limit: 100000, window: {type: Sliding, duration: 1m}}", "{name: tokens, resource: TotalTokens, limit: 200000, window: {type: Sliding, duration: 1m}}"], { extra: "per: [ServiceAccount, Model]" })}`;
+${quotaYaml(["{name: all, resource: Requests, limit: 100000, window: {type: Sliding, duration: 1m}}", "{name: tokens, resource: TotalTokens, limit: 20000000, window: {type: Sliding, duration: 1m}}"], { extra: "per: [ServiceAccount, Model]" })}`;
 
 function stageConfig(garden: Garden, url: string, signer: Signer): SidecarConfig {
   const secret = Buffer.from(textIn(garden, "keyring secret").slice(0, 32), "latin1").toString("base64");

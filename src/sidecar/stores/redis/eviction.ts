@@ -38,9 +38,9 @@ export class EvictionWatch {
     return this.#checked;
   }
 
-  /** Looks now. */
+  /** Looks as soon as the look before has ended: what that one saw is older. */
   check(): void {
-    this.#checked = this.#look();
+    this.#checked = this.#checked.then(() => this.#look());
   }
 
   close(): void {

@@ -5,12 +5,14 @@ import { Orphans } from "./orphans.ts";
 
 /** A Redis that may be away, and what it was asked to release. */
 const opened = (max?: number) => {
-  const redis = { isAway: false, released: [] as string[] };
+  const redis = { isAway: false, isForbidden: false, released: [] as string[] };
   const release = async (namespace: string, holdId: string): Promise<void> => {
+    if (redis.isForbidden && holdId.startsWith("x")) throw new Error("forbidden");
     if (redis.isAway) throw new StoreUnavailable("away", { maybeDone: false });
     redis.released.push(`${namespace}/${holdId}`);
   };
-  return { redis, orphans: new Orphans({ release, ...(max !== undefined && { max }) }) };
+  const isLasting = (fault: unknown): boolean => !(fault instanceof StoreUnavailable);
+  return { redis, orphans: new Orphans({ release, isLasting, ...(max !== undefined && { max }) }) };
 };
 
 test("what failed is kept until it succeeds, then forgotten", async () => {
@@ -47,4 +49,13 @@ test("no more than the bound are kept; the oldest go first", async () => {
   expect(orphans.size).toBe(3);
   await orphans.close();
   expect(redis.released).toEqual(["n/c", "n/d", "n/e"]);
+});
+
+test("what can never be given back is forgotten, with all of its kind, and keeps nobody else waiting", async () => {
+  const { redis, orphans } = opened();
+  redis.isForbidden = true;
+  for (let i = 0; i < 250; i++) orphans.add("n", `x${i}`, "Cluster");
+  orphans.add("n", "a");
+  await orphans.flush();
+  expect([redis.released, orphans.size]).toEqual([["n/a"], 0]);
 });

@@ -11,6 +11,8 @@ const pauseMs = { min: 250, max: 4_000 } as const;
 export interface OrphanSettings {
   /** Gives one hold back. Throws while Redis is away. */
   readonly release: (namespace: string, holdId: string, leg: Leg) => Promise<unknown>;
+  /** Whether a fault of that will come again however often it is tried: the login may not reach the keys any more. */
+  readonly isLasting: (fault: unknown) => boolean;
   readonly max?: number;
 }
 
@@ -84,8 +86,19 @@ export class Orphans {
   }
 
   async #release(name: string, orphan: Orphan): Promise<void> {
-    await this.#settings.release(orphan.namespace, orphan.holdId, orphan.leg);
+    try {
+      await this.#settings.release(orphan.namespace, orphan.holdId, orphan.leg);
+    } catch (fault) {
+      if (!this.#settings.isLasting(fault)) throw fault;
+      this.#forgetAlike(orphan);
+    }
     if (this.#orphans.get(name) === orphan) this.#orphans.delete(name);
+  }
+
+  /** What nobody can give back ends with its lease; tried for ever it would keep the breaker open and the others waiting. */
+  #forgetAlike({ namespace, leg }: Orphan): void {
+    for (const [name, other] of this.#orphans)
+      if (other.namespace === namespace && other.leg === leg) this.#orphans.delete(name);
   }
 
   #flushLater(): void {

@@ -8,6 +8,7 @@ import { checkAmounts, checkCounter, checkNames, checkReserve, checkReserveBut, 
 import { ClaimWords } from "./claim-words.ts";
 import type { Connection } from "./connection.ts";
 import { EvictionWatch } from "./eviction.ts";
+import { commandFaultOf } from "./faults.ts";
 import { Orphans } from "./orphans.ts";
 import { numberOf, numbersOf, reserveResultOf } from "./replies.ts";
 import { ScriptRunner } from "./script-runner.ts";
@@ -43,6 +44,7 @@ export class RedisQuotaStore implements QuotaStore {
     this.#scripts = new ScriptRunner(connection);
     this.#orphans = new Orphans({
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
+      isLasting: isForbidden,
     });
     this.legs = {
       isTwoLegged: (claims) => this.#connection.isCluster && claims.some(isOverNamespaces),
@@ -211,3 +213,7 @@ export class RedisQuotaStore implements QuotaStore {
     return numberOf(await this.#scripts.run(releaseCall({ namespace, holdId, lateMs, leg }))) === 1;
   }
 }
+
+/** The login has lost the keys: the last quota over namespaces that counted for it was removed, say. */
+const isForbidden = (fault: unknown): boolean =>
+  fault instanceof StoreUnavailable && commandFaultOf(fault.cause).reason === "NOPERM";
