@@ -145,6 +145,19 @@ describe("overrides", () => {
     expect(limits(ms(at))).toEqual(quota.spec.limits);
   });
 
+  test.each([
+    { to: 0, isKept: false },
+    { to: "0.00", isKept: false },
+    { to: "0.01", isKept: true },
+  ])("whether what exceeds $to goes to another model: $isKept", ({ to, isKept }) => {
+    const written = quotaWith({ override: [override(to, later, "usd")] });
+    const onExceeded = { action: "Downgrade" as const, model: "gpt-4o-mini" };
+    const limits = written.spec.limits.map((limit) => ({ ...limit, limit: 0, onExceeded }));
+    const quota = { ...written, spec: { ...written.spec, limits } };
+    const counted = effectiveQuota(quota, quotaAdjustments(quota), ms(at)).spec.limits;
+    expect(counted.map((limit) => limit.onExceeded)).toEqual([onExceeded, isKept ? onExceeded : undefined, onExceeded]);
+  });
+
   test("a new one takes the place of its limit's, and what is over goes", () => {
     const quota = quotaWith({ override: [override(5, later), override("9.00", at, "usd")] });
     const text = withOverride(quota, override(9, later), ms(at) + 1);

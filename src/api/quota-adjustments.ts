@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { AIQuota } from "./aiquota.ts";
 import { amountSchema, type LimitSpec } from "./aiquota-limit.ts";
 import { marks } from "./annotations.ts";
+import { maxOf } from "./limit-max.ts";
 import { entryName } from "./object.ts";
 import { parseWith } from "./parse.ts";
 
@@ -181,12 +182,14 @@ export const overrideNow = (
   nowMs: number,
 ): QuotaOverride | undefined => overrides.find((entry) => entry.limit === limit && nowMs < Date.parse(entry.until));
 
-/** The quota with the limits that count now: what the operator reckons with. */
+/** The quota with the limits that count now: what the operator reckons with. While one is overridden to 0 nothing goes to another model. */
 export const effectiveQuota = (quota: AIQuota, adjustments: QuotaAdjustments, nowMs: number): AIQuota => {
   if (adjustments.overrides.length === 0) return quota;
   const limits = quota.spec.limits.map((limit) => {
     const override = overrideNow(adjustments, limit.name, nowMs);
-    return override ? { ...limit, limit: override.to } : limit;
+    if (!override) return limit;
+    const { onExceeded, ...rest } = limit;
+    return { ...rest, limit: override.to, ...(onExceeded && maxOf(limit, override.to) > 0 && { onExceeded }) };
   });
   return { ...quota, spec: { ...quota.spec, limits } };
 };

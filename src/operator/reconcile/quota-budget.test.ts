@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type AIQuota, aiquotaSchema } from "../../api/aiquota.ts";
 import { warningsMax } from "../../api/aiquota-status.ts";
+import { effectiveQuota, quotaAdjustments } from "../../api/quota-adjustments.ts";
 import type { UsageRow } from "../ports.ts";
 import { crossingsOf, crossingText } from "./quota-budget.ts";
 import { withinLimits } from "./quota-conditions.ts";
@@ -95,6 +96,21 @@ test("the sentence names limit, amounts, subject and end", () => {
     "limit l: 1000 of 1000 requests used; requests are refused until 2026-02-01T00:00:00Z",
   );
   expect(spent && crossingText(spent, "Audit")).toContain("would be refused in mode Enforce");
+});
+
+test("what a limit of 0 refuses goes to another model, but not what an override to 0 refuses", () => {
+  const onExceeded = { action: "Downgrade", model: "gpt-4o-mini" };
+  const text = (quota: AIQuota) => {
+    const counted = effectiveQuota(quota, quotaAdjustments(quota, nowMs), nowMs);
+    return crossingsOf(counted, [rowOf("0", "0")], nowMs).map((crossing) => crossingText(crossing, "Enforce"));
+  };
+  const quota = quotaWith({ limit: 0, models: ["gpt-4o"], onExceeded });
+  expect(text(quota)).toEqual([expect.stringContaining("; requests go to gpt-4o-mini until ")]);
+  const override = [{ limit: "l", to: 0, until: resetsAt, by: "ana", reason: "loop" }];
+  const annotations = { "sidegate.dev/override": JSON.stringify(override) };
+  expect(text({ ...quota, metadata: { ...quota.metadata, annotations } })).toEqual([
+    expect.stringContaining("; requests are refused until "),
+  ]);
 });
 
 describe("the condition", () => {
