@@ -19,15 +19,16 @@ export interface CounterEdits {
 
 /** Compares two forms of one quota. `operatorNamespace`: where quotas may count over namespaces; absent: nowhere. */
 export const counterEdits = (before: AIQuota, after: AIQuota, operatorNamespace?: string): CounterEdits => {
+  const anew = renewals(before, after, operatorNamespace);
+  if (anew.length > 0) return { refused: [], warned: anew }; // nothing is left that could be misread
   const refused: string[] = [];
-  const warned = [...renewals(before, after, operatorNamespace)];
-  const isAnew = warned.length > 0;
+  const warned: string[] = [];
   for (const old of before.spec.limits) {
     const index = after.spec.limits.findIndex(({ name }) => name === old.name);
     const limit = after.spec.limits[index];
     const path = ["spec", "limits", index];
     if (limit && placeOf(limit) === placeOf(old)) refused.push(...misreadings(old, limit, path));
-    else if (!old.window || isAnew) continue;
+    else if (!old.window) continue;
     else if (limit) warned.push(line([...path, "window"], `limit ${limit.name} ${beginsAnew}`));
     else warned.push(line(["spec", "limits"], `limit ${old.name} is gone; under another name a limit ${beginsAnew}`));
   }

@@ -168,6 +168,12 @@ describe("an edit that begins a counter in the middle of a window is a warning",
       after: { limits: [rpm], per: ["Model", "Pod"] },
       says: [`spec.per: every limit of the quota ${anew}; the order of the parts is part of a counter's name`],
     },
+    {
+      name: "parts, and another resource with them: nothing is left to misread",
+      before: { limits: [usd], per: [] },
+      after: { limits: [tokens], per: ["ServiceAccount"] },
+      says: [`spec.per: every limit of the quota ${anew}; the order of the parts is part of a counter's name`],
+    },
   ])("$name", async ({ before, after, says }) => {
     expect(await decide(before, after)).toEqual({ kind: "allowed", reason: "Valid", warnings: says });
   });
