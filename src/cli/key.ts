@@ -32,8 +32,7 @@ export async function key(args: readonly string[]): Promise<number> {
   if (!run)
     throw new UsageFault(`key${command && ` ${command}`}: must be key create, key revoke, key rotate or key list`);
   try {
-    await run(rest, systemClock.nowMs());
-    return 0;
+    return await run(rest, systemClock.nowMs());
   } catch (fault) {
     if (!(fault instanceof KeyFault || fault instanceof KubeFault)) throw fault;
     process.stderr.write(`sidegate: ${fault.message}\n`);
@@ -43,21 +42,21 @@ export async function key(args: readonly string[]): Promise<number> {
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-const commands: Readonly<Record<string, (args: readonly string[], nowMs: number) => Promise<void>>> = {
+const commands: Readonly<Record<string, (args: readonly string[], nowMs: number) => Promise<number>>> = {
   create: async (args, nowMs) => {
     const { id, meaning, ...where } = createOptions(args, nowMs);
-    await withStore(where, async (store) => {
+    return await withStore(where, async (store) => {
       let made: Creation | undefined;
       await store.change((entries) => {
         made = creation(entries, id, meaning);
         return made.changes;
       });
-      if (made) await handOver(made, `is in ${store.name}${endText(meaning.expiresMs)}`);
+      return made ? await handOver(made, `is in ${store.name}${endText(meaning.expiresMs)}`) : 0;
     });
   },
   revoke: async (args, nowMs) => {
     const { id, endMs, ...where } = revokeOptions(args, nowMs);
-    await withStore(where, async (store) => {
+    return await withStore(where, async (store) => {
       let endsMs: number | undefined;
       const remarks = await store.change((entries) => {
         const revoked = revocation(entries, id, endMs);
@@ -70,27 +69,29 @@ const commands: Readonly<Record<string, (args: readonly string[], nowMs: number)
           : `Key ${id} of ${store.name} ends at ${momentText(endsMs)}.`,
       );
       for (const remark of remarks) say(remark);
+      return 0;
     });
   },
   rotate: async (args, nowMs) => {
     const { id, oldEndMs, newEnd, ...where } = rotateOptions(args, nowMs);
-    await withStore(where, async (store) => {
+    return await withStore(where, async (store) => {
       let made: ReturnType<typeof rotation> | undefined;
       await store.change((entries) => {
         made = rotation(entries, id, { oldEndMs, newEnd, nowMs });
         return made.changes;
       });
-      if (!made) return;
-      await handOver(made, `is in ${store.name}${endText(newEnd?.expiresMs)}`);
-      say(`The old key ${id} ends at ${momentText(made.oldEndsMs)}.`);
+      if (!made) return 0;
+      const remark = `The old key ${id} ends at ${momentText(made.oldEndsMs)}.`;
+      return await handOver(made, `is in ${store.name}${endText(newEnd?.expiresMs)}`, [remark]);
     });
   },
   list: async (args, nowMs) => {
     const { isJson, ...where } = listOptions(args);
-    await withStore(where, async (store) => {
+    return await withStore(where, async (store) => {
       const entries = await store.read();
       if (!entries) throw new KeyFault(`${store.name} does not exist: sidegate key create makes it`);
       process.stdout.write(isJson ? keyJson(entries, nowMs) : keyTable(entries, nowMs));
+      return 0;
     });
   },
 };
@@ -98,25 +99,35 @@ const commands: Readonly<Record<string, (args: readonly string[], nowMs: number)
 const endText = (expiresMs: number | undefined): string =>
   expiresMs === undefined ? " and does not expire" : ` until ${momentText(expiresMs)}`;
 
-/** The key alone on stdout, so that it can be piped; what is said about it on stderr. Throws KeyFault where nobody has got it. */
-const handOver = async ({ key: { id, key: text } }: Creation, sentence: string): Promise<void> => {
-  const { promise, resolve } = Promise.withResolvers<Error | null | undefined>();
-  process.stdout.write(`${text.reveal()}\n`, resolve);
-  if (await promise)
-    throw new KeyFault(`Key ${id} ${sentence}, but it could not be written out, so nobody has it: revoke it`);
-  say(`Key ${id} ${sentence}. It is shown this once: hand it over now.`);
+/**
+ * The key alone on stdout, so that it can be piped; what is said about it, and the remarks, on stderr, before an `error` of stdout ends
+ * the process. Answers the exit code: 1 where nobody has got the key.
+ */
+const handOver = async (
+  { key: { id, key: text } }: Creation,
+  sentence: string,
+  remarks: readonly string[] = [],
+): Promise<number> => {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  process.stdout.write(`${text.reveal()}\n`, (fault) => {
+    say(
+      fault
+        ? `sidegate: Key ${id} ${sentence}, but it could not be written out, so nobody has it: revoke it`
+        : `Key ${id} ${sentence}. It is shown this once: hand it over now.`,
+    );
+    for (const remark of remarks) say(remark);
+    resolve(fault ? 1 : 0);
+  });
+  return await promise;
 };
 
-const withStore = async (where: SecretOptions, use: (store: KeyStore) => Promise<void>): Promise<void> => {
+const withStore = async (where: SecretOptions, use: (store: KeyStore) => Promise<number>): Promise<number> => {
   const { secret: name, namespace, file } = where;
-  if (file !== undefined) {
-    await use(fileKeyStore(file, { name, namespace }));
-    return;
-  }
+  if (file !== undefined) return await use(fileKeyStore(file, { name, namespace }));
   const connection = await connectByKubeconfig(where);
   const api = createKubeApi(connection);
   try {
-    await use(clusterKeyStore(api, { name, namespace: namespace ?? connection.namespace ?? "default" }));
+    return await use(clusterKeyStore(api, { name, namespace: namespace ?? connection.namespace ?? "default" }));
   } finally {
     api.close();
   }

@@ -115,6 +115,30 @@ describe("whose reader has gone", () => {
     ]);
     expect(readFileSync(file, "utf8")).toContain("web:");
   });
+
+  test("of two keys it says as well when the old one ends", async () => {
+    const where = ["--secret", "keys", "-f", join(folder, "rotated.yaml")];
+    expect((await start(["key", "create", "--user", "alice", "--id", "web", ...where]).ended).code).toBe(0);
+    const { code, stderr } = await unread(["key", "rotate", "web", ...where]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^sidegate: Key web-2 .*nobody has it: revoke it\nThe old key web ends at [^\n]+\n$/),
+    ]);
+  });
+
+  test("a key that finds the disk full, too", () => {
+    const full = openSync("/dev/full", "w");
+    const file = join(folder, "full.yaml");
+    const args = [command, "key", "create", "--secret", "keys", "--user", "alice", "--id", "web", "-f", file];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      ...{ stdio: ["ignore", full, "pipe"], encoding: "utf8" },
+    });
+    closeSync(full);
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^sidegate: Key web is in .*nobody has it: revoke it\nsidegate: Error: ENOSPC: [^\n]+\n$/),
+    ]);
+  });
 });
 
 test("Ctrl-C ends top at once, also while the API server does not answer", async () => {
