@@ -16,6 +16,7 @@ import { compileQuota, type QuotaFault, quotaScope } from "./quota.ts";
 import { adjustmentNotes } from "./quota-budget.ts";
 import { renamedModels } from "./renamed-models.ts";
 import { compileRoute } from "./route.ts";
+import { targetedRules } from "./targeted-rules.ts";
 
 /** What a config is made from. */
 export interface CompileInput extends ClusterScope {
@@ -153,12 +154,12 @@ const judgeQuotas = (input: CompileInput, route: RouteConfig | undefined): Judge
     const routeFindingOf = (fault: QuotaFault): Finding =>
       findingOf(isCluster ? { ...fault, message: `in namespace ${input.namespace}: ${fault.message}` } : fault);
     // Routes of a quota over namespaces are everywhere: those at hand say nothing of what it limits.
-    const ownRoutes = isCluster ? [] : input.routes;
+    const targeted = targetedRules(quota, isCluster ? [] : input.routes);
     findings.push(
       ...targetFindings(quota, input),
       ...adjustmentNotes(quotaAdjustments(quota, input.nowMs)).map(findingOf),
-      ...idleLimits(quota, ownRoutes),
-      ...renamedModels(quota, ownRoutes),
+      ...idleLimits(quota, targeted),
+      ...renamedModels(quota, targeted),
     );
     const scope = route && quotaScope(quota, { ...input, isCluster, route: route.name });
     if (!route || !scope) continue;

@@ -1,10 +1,9 @@
 /** Limits of a quota that limit nothing: what the schema cannot say, because it takes the endpoint registry or the routes. */
 import type { AIQuota } from "../api/aiquota.ts";
 import type { LimitSpec } from "../api/aiquota-limit.ts";
-import type { AIRoute } from "../api/airoute.ts";
 import { type EndpointName, endpoints, inferenceEndpoints } from "../openai/endpoints.ts";
 import type { Finding } from "./outcome.ts";
-import { targetedRules } from "./targeted-rules.ts";
+import type { TargetedRule } from "./targeted-rules.ts";
 
 /** Endpoints with at least one call that is metered by its usage; tokens and cost are counted only there. */
 const metered: ReadonlySet<EndpointName> = new Set(
@@ -13,10 +12,10 @@ const metered: ReadonlySet<EndpointName> = new Set(
 
 /**
  * One finding for each limit that counts nothing. By itself: only an edit of the quota mends it. By the routes that it targets, all of
- * which exist but serve none of its models or endpoints: a route may be changed, so that one is pending.
+ * which exist but serve none of its models or endpoints: a route may be changed, so that one is pending. `targeted`: the rules of each target.
  */
-export const idleLimits = (quota: AIQuota, routes: readonly AIRoute[]): readonly Finding[] => {
-  const matches = targetedMatches(quota, routes);
+export const idleLimits = (quota: AIQuota, targeted: readonly (readonly TargetedRule[])[]): readonly Finding[] => {
+  const matches = targetedMatches(targeted);
   return quota.spec.limits.flatMap((limit, index): Finding[] => {
     const base = {
       kind: "AIQuota",
@@ -43,13 +42,11 @@ export const idleLimits = (quota: AIQuota, routes: readonly AIRoute[]): readonly
 
 const countsUsage = ({ resource }: LimitSpec): boolean => resource !== "Requests" && resource !== "Concurrency";
 
-type Match = AIRoute["spec"]["rules"][number]["matches"][number];
+type Match = TargetedRule["rule"]["matches"][number];
 
 /** What the targets serve; undefined where that is not known: a target that does not exist, or no route at all. */
-const targetedMatches = (quota: AIQuota, routes: readonly AIRoute[]): readonly Match[] | undefined => {
-  const rules = targetedRules(quota, routes);
-  return rules.some((targeted) => targeted.length === 0) ? undefined : rules.flat().flatMap(({ rule }) => rule.matches);
-};
+const targetedMatches = (targeted: readonly (readonly TargetedRule[])[]): readonly Match[] | undefined =>
+  targeted.some((rules) => rules.length === 0) ? undefined : targeted.flat().flatMap(({ rule }) => rule.matches);
 
 const isCounted = (limit: LimitSpec, match: Match): boolean => {
   const names: readonly string[] = match.endpoints ?? inferenceEndpoints;

@@ -4,6 +4,7 @@ import { airouteBase } from "../api/airoute.rows.ts";
 import { airouteSchema } from "../api/airoute.ts";
 import { compile } from "./compile.ts";
 import { renamedModels } from "./renamed-models.ts";
+import { targetedRules } from "./targeted-rules.ts";
 
 const metadata = { name: "support", namespace: "team" };
 const prefixed = { models: [{ type: "Prefix", value: "gpt-" }] };
@@ -23,8 +24,10 @@ const quotaWith = (limit: object, per: readonly string[] = []) =>
     ...{ apiVersion: "sidegate.dev/v1alpha1", kind: "AIQuota", metadata: { ...metadata, name: "q" } },
     spec: { targetRefs: [{ group: "sidegate.dev", kind: "AIRoute", name: "support" }], per, limits: [limit] },
   });
-const found = (route: ReturnType<typeof routeWith>, limit: object, per?: readonly string[]) =>
-  renamedModels(quotaWith(limit, per), [route]);
+const found = (route: ReturnType<typeof routeWith>, limit: object, per?: readonly string[]) => {
+  const quota = quotaWith(limit, per);
+  return renamedModels(quota, targetedRules(quota, [route]));
+};
 
 test.each([
   { name: "Cost has its price", limit: cost, says: "has its price" },

@@ -1,10 +1,9 @@
 /** Limits that go by the model's name, on rules that let the application choose a name and send it to a model of the rule's own. */
 import type { AIQuota } from "../api/aiquota.ts";
 import type { LimitSpec } from "../api/aiquota-limit.ts";
-import type { AIRoute } from "../api/airoute.ts";
 import { endpoints, inferenceEndpoints } from "../openai/endpoints.ts";
 import type { Finding } from "./outcome.ts";
-import { type TargetedRule, targetedRules } from "./targeted-rules.ts";
+import type { TargetedRule } from "./targeted-rules.ts";
 
 type Match = TargetedRule["rule"]["matches"][number];
 
@@ -15,10 +14,10 @@ const naming: ReadonlySet<string> = new Set(
 
 /**
  * One finding for each such limit: by another name the same model is counted at another price, in another counter, or not at all. It may
- * be meant, where all those names cost the same.
+ * be meant, where all those names cost the same. `targeted`: the rules of each target.
  */
-export const renamedModels = (quota: AIQuota, routes: readonly AIRoute[]): readonly Finding[] => {
-  const rules = targetedRules(quota, routes).flat();
+export const renamedModels = (quota: AIQuota, targeted: readonly (readonly TargetedRule[])[]): readonly Finding[] => {
+  const rules = targeted.flat();
   return quota.spec.limits.flatMap((limit, index): Finding[] => {
     const what = nameUse(limit, quota.spec.per);
     const found = what === undefined ? undefined : rules.flatMap((each) => renaming(limit, each) ?? [])[0];
