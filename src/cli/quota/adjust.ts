@@ -154,7 +154,9 @@ const readQuota = async (
     const object = await api.get(resources.aiquotas, ref);
     const { resource, faults } = quotaEntryOf(object);
     if (resource) return { quota: resource, resourceVersion: object.metadata.resourceVersion };
-    throw new QuotaCommandFault(`${nameOf(ref)} cannot be read, so nobody enforces it: ${safeText(faults.join("; "))}`);
+    throw new QuotaCommandFault(
+      `${nameOf(ref)} cannot be read: mend it first; its routes refuse everything until then (in mode Audit it counts nothing): ${safeText(faults.join("; "))}`,
+    );
   } catch (fault) {
     if (isKubeFault(fault, 404))
       throw new QuotaCommandFault(

@@ -60,7 +60,7 @@ test("those of the cluster that cannot be read are named, and the others taken",
   expect(found.map(({ metadata }) => metadata.name)).toEqual(["good"]);
   expect(said.mock.calls.map(([text]) => text)).toEqual([
     expect.stringMatching(
-      /^sidegate: AIQuota team\/broken is left out: it cannot be read, so nobody enforces it: spec/,
+      /^sidegate: AIQuota team\/broken is left out: it cannot be read, so its routes refuse everything until it is mended \(in mode Audit it counts nothing\): spec/,
     ),
   ]);
   await expect(askedQuotas({ files: [], namespace: "tema" }, cluster.api())).rejects.toThrow("in namespace tema");

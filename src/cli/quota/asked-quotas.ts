@@ -40,7 +40,7 @@ const readableQuotas = async (
     else {
       const why = safeText(faults.join("; "));
       process.stderr.write(
-        `sidegate: AIQuota ${metadata.namespace}/${metadata.name} is left out: it cannot be read, so nobody enforces it: ${why}\n`,
+        `sidegate: AIQuota ${metadata.namespace}/${metadata.name} is left out: it cannot be read, so its routes refuse everything until it is mended (in mode Audit it counts nothing): ${why}\n`,
       );
     }
   }
