@@ -46,18 +46,6 @@ test.each([
   expect(await endOf(counter, window)).toBe(later.endsMs + marginMs);
 });
 
-test("a Calendar window that becomes longer keeps its counter until its new end", async () => {
-  const start = Date.now() - 1_000;
-  const ofDays: WindowSpec = { type: "Calendar", boundariesMs: [start - day, start, start + day] };
-  const ofMonths: WindowSpec = { type: "Calendar", boundariesMs: [start - 30 * day, start, start + 30 * day] };
-  await charge("q/longer/all", ofDays);
-  expect(await endOf("q/longer/all", ofDays)).toBe(start + day + marginMs);
-  await charge("q/longer/all", ofMonths);
-  expect(await endOf("q/longer/all", ofMonths)).toBe(start + 30 * day + marginMs);
-  await charge("q/longer/all", ofDays);
-  expect(await endOf("q/longer/all", ofDays)).toBe(start + 30 * day + marginMs);
-});
-
 test("a counter whose slots are all past ends after the one that is charged now", async () => {
   const window = { type: "Fixed", durationMs: 500 } as const;
   await charge("q/past/all", window);

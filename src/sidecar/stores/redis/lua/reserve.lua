@@ -22,8 +22,7 @@ local record = call("GET", KEYS[1])
 if record == "released" then return "-1" end
 if record then return "1 " .. match(record, "^[^|]*") end
 
--- What the slots from number first on hold together, the oldest of them that holds anything, the names of those before, and
--- whether there is no key yet.
+-- What the slots from number first on hold together, the oldest of them that holds anything, and the names of those before.
 local function read(key, first)
   local used, oldest, past = 0, false, false
   local fields = call("HGETALL", key)
@@ -38,7 +37,7 @@ local function read(key, first)
       if units > 0 and (not oldest or slot < oldest) then oldest = slot end
     end
   end
-  return min(used, unitsMax), oldest, past, #fields == 0
+  return min(used, unitsMax), oldest, past
 end
 
 -- The slot with which, oldest first, so many surplus units have gone.
@@ -92,13 +91,13 @@ local function look(key, at)
   local kind = ARGV[at]
   -- All fields at once: a table that grows is made anew each time.
   local claim = {kind = kind, key = key, max = ARGV[at + 2] + 0, enforced = ARGV[at + 3] == "1",
-    certain = ARGV[at + 4] + 0, perOutput = ARGV[at + 5] + 0, used = 0, oldest = false, past = false, isNew = false,
-    slotText = "0", slotMs = 0, first = 0, ends = 0, resetMs = 0, amount = 0, exceeded = 0, retryMs = 0}
+    certain = ARGV[at + 4] + 0, perOutput = ARGV[at + 5] + 0, used = 0, oldest = false, past = false, slotText = "0",
+    slotMs = 0, first = 0, ends = 0, resetMs = 0, amount = 0, exceeded = 0, retryMs = 0}
   if kind == "concurrency" then
     claim.used = inUse(key)
   elseif kind == "calendar" then
     claim.slotText, claim.ends = calendarWindow(ARGV[at + 1])
-    claim.used, claim.oldest, claim.past, claim.isNew = read(key, claim.slotText + 0)
+    claim.used, claim.oldest, claim.past = read(key, claim.slotText + 0)
     claim.resetMs = claim.ends - now
   else
     local live = kind == "sliding" and slidingSlots + 1 or 1
@@ -106,7 +105,7 @@ local function look(key, at)
     local slot = floor(now / claim.slotMs)
     claim.slotText = format("%d", slot)
     claim.ends, claim.first = (slot + live) * claim.slotMs, slot - live + 1
-    claim.used, claim.oldest, claim.past, claim.isNew = read(key, claim.first)
+    claim.used, claim.oldest, claim.past = read(key, claim.first)
     if kind == "fixed" then
       claim.resetMs = claim.ends - now
     elseif claim.oldest then
@@ -164,10 +163,10 @@ local function charge(claim)
   -- Only now: a key that loses its last slot loses its end, too.
   if claim.past then call("HDEL", claim.key, unpack(claim.past)) end
   -- The first units of a slot move the end of the key on, so that it outlives the slot; never back: of a clock that was set back
-  -- there are later slots. A calendar window may have become longer since its first units.
-  if claim.isNew then
+  -- there are later slots.
+  if not claim.oldest then
     call("PEXPIREAT", claim.key, format("%d", claim.ends + marginMs))
-  elseif units == amount or claim.kind == "calendar" then
+  elseif units == amount then
     call("PEXPIREAT", claim.key, format("%d", claim.ends + marginMs), "GT")
   end
   return amountText
