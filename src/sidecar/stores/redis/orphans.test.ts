@@ -5,14 +5,15 @@ import { Orphans } from "./orphans.ts";
 
 /** A Redis that may be away, and what it was asked to release. */
 const opened = (max?: number) => {
-  const redis = { isAway: false, isForbidden: false, released: [] as string[] };
+  const redis = { isAway: false, isForbidden: false, released: [] as string[], forgotten: [] as number[] };
   const release = async (namespace: string, holdId: string): Promise<void> => {
     if (redis.isForbidden && holdId.startsWith("x")) throw new Error("forbidden");
     if (redis.isAway) throw new StoreUnavailable("away", { maybeDone: false });
     redis.released.push(`${namespace}/${holdId}`);
   };
   const isLasting = (fault: unknown): boolean => !(fault instanceof StoreUnavailable);
-  return { redis, orphans: new Orphans({ release, isLasting, ...(max !== undefined && { max }) }) };
+  const forgotten = (holds: number) => void redis.forgotten.push(holds);
+  return { redis, orphans: new Orphans({ release, isLasting, forgotten, ...(max !== undefined && { max }) }) };
 };
 
 test("what failed is kept until it succeeds, then forgotten", async () => {
@@ -57,5 +58,5 @@ test("what can never be given back is forgotten, with all of its kind, and keeps
   for (let i = 0; i < 250; i++) orphans.add("n", `x${i}`, "Cluster");
   orphans.add("n", "a");
   await orphans.flush();
-  expect([redis.released, orphans.size]).toEqual([["n/a"], 0]);
+  expect([redis.released, redis.forgotten, orphans.size]).toEqual([["n/a"], [250], 0]);
 });

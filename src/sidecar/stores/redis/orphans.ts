@@ -13,6 +13,8 @@ export interface OrphanSettings {
   readonly release: (namespace: string, holdId: string, leg: Leg) => Promise<unknown>;
   /** Whether a fault of that will come again however often it is tried: the login may not reach the keys any more. */
   readonly isLasting: (fault: unknown) => boolean;
+  /** Hears how many were forgotten for that. */
+  readonly forgotten: (holds: number) => void;
   readonly max?: number;
 }
 
@@ -97,8 +99,10 @@ export class Orphans {
 
   /** What nobody can give back ends with its lease; tried for ever it would keep the breaker open and the others waiting. */
   #forgetAlike({ namespace, leg }: Orphan): void {
+    const before = this.#orphans.size;
     for (const [name, other] of this.#orphans)
       if (other.namespace === namespace && other.leg === leg) this.#orphans.delete(name);
+    if (this.#orphans.size < before) this.#settings.forgotten(before - this.#orphans.size);
   }
 
   #flushLater(): void {

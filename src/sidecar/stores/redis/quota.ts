@@ -45,6 +45,8 @@ export class RedisQuotaStore implements QuotaStore {
     this.#orphans = new Orphans({
       release: (namespace, holdId, leg) => this.#release(namespace, holdId, { lateMs: lateReserveMs, leg }),
       isLasting: isForbidden,
+      forgotten: (holds) =>
+        log.warn({ holds }, "holds cannot be given back, as the login has lost their keys: they end with their leases"),
     });
     this.legs = {
       isTwoLegged: (claims) => this.#connection.isCluster && claims.some(isOverNamespaces),
